@@ -1,0 +1,45 @@
+# mesokit: everything here needs Go and a way to the Go module proxy, nothing else by hand.
+
+GO    ?= go
+TOOL  := $(GO) tool -modfile=tools/go.mod
+COUNT ?= 6
+
+.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+build: ## build the command line tool into bin/
+	$(GO) build -o bin/mesokit ./cmd/mesokit
+
+test: lint generate-check unit zookeeper demo-check ## everything that CI checks
+
+unit: ## all tests with the race detector
+	$(GO) test -race -timeout 10m ./...
+	$(GO) -C tools vet ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not gofmt-ed:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+generate: ## write the generated code anew
+	$(GO) -C tools run ./protogen -root ..
+
+generate-check: ## fail if generated code is not current
+	$(GO) -C tools run ./protogen -root .. -check
+
+zookeeper: ## the tests that talk to a real ZooKeeper
+	./scripts/zookeeper-tests.sh
+
+demo-check: ## the demo, from the command line, as a newcomer runs it
+	./scripts/demo-check.sh
+
+bench: ## all benchmarks, for benchstat: make bench > new.txt
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./...
+
+fuzz: ## every fuzz test for FUZZTIME (default 1m) each
+	./scripts/fuzz.sh
+
+clean: ## remove what build and bench left
+	rm -rf bin bench/out
