@@ -1,0 +1,121 @@
+package resources
+
+import (
+	"fmt"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+// The three ways to write reservations (behaviour section 10). The algebra of this package takes all of them;
+// frameworks without the capability RESERVATION_REFINEMENT, and the endpoints, want one in particular.
+
+// Upgrade returns a copy of list in post-refinement format, the one in use between current masters, agents and frameworks:
+// everything in reservations. The error, a *ValidationError, names entries that say two different things.
+func Upgrade(list []*mesospb.Resource) ([]*mesospb.Resource, error) {
+	for i, r := range list {
+		if p := mirrorProblem(r); p.reason != "" {
+			return nil, p.at(i, r)
+		}
+	}
+	return mapList(list, upgrade), nil
+}
+
+// upgrade converts in place.
+func upgrade(r *mesospb.Resource) {
+	if len(r.Reservations) == 0 {
+		if top, ok := stackOf(r).top(); ok {
+			e := &mesospb.Resource_ReservationInfo{Type: &top.typ, Role: &top.role, Principal: clonePtr(top.principal)}
+			if top.labels != nil {
+				e.Labels = clonePB(top.labels)
+			}
+			r.Reservations = []*mesospb.Resource_ReservationInfo{e}
+		}
+	}
+	r.Role, r.Reservation = nil, nil
+}
+
+// Downgrade returns a copy of list in pre-refinement format: role, and reservation if dynamic. It fails with a *RefinedError
+// on a refined reservation, which that format cannot say.
+func Downgrade(list []*mesospb.Resource) ([]*mesospb.Resource, error) {
+	for _, r := range list {
+		if IsRefined(r) {
+			return nil, &RefinedError{Clone(r)}
+		}
+	}
+	return mapList(list, func(r *mesospb.Resource) {
+		upgrade(r)
+		mirror(r)
+		r.Reservations = nil
+	}), nil
+}
+
+// Endpoint returns a copy of list in endpoint format: post-refinement, with role and reservation filled in as well where
+// there is at most one reservation.
+func Endpoint(list []*mesospb.Resource) []*mesospb.Resource {
+	return mapList(list, func(r *mesospb.Resource) {
+		upgrade(r)
+		mirror(r)
+	})
+}
+
+// mirror sets the older fields from a stack of at most one reservation.
+func mirror(r *mesospb.Resource) {
+	switch len(r.Reservations) {
+	case 0:
+		role := Unreserved
+		r.Role = &role
+	case 1:
+		e := r.Reservations[0]
+		role := e.GetRole()
+		r.Role = &role
+		if e.GetType() == mesospb.Resource_ReservationInfo_DYNAMIC {
+			r.Reservation = cloneReservation(e)
+			r.Reservation.Type, r.Reservation.Role = nil, nil
+		}
+	}
+}
+
+// RefinedError reports a resource whose reservation was refined, where only one reservation can be expressed.
+type RefinedError struct{ Resource *mesospb.Resource }
+
+func (e *RefinedError) Error() string {
+	return fmt.Sprintf("%s has %d reservations: the pre-refinement format holds one; give the framework the capability RESERVATION_REFINEMENT",
+		e.Resource.GetName(), len(e.Resource.GetReservations()))
+}
+
+// mirrorProblem checks that the older fields agree with reservations.
+func mirrorProblem(r *mesospb.Resource) problem {
+	switch n := len(r.GetReservations()); {
+	case n == 0:
+		if r.GetReservation() == nil {
+			return problem{}
+		}
+		if r.GetRole() == Unreserved {
+			return problem{"reservation", `role "*" cannot be reserved; set role`}
+		}
+		if e := r.GetReservation(); e.Role != nil && e.GetRole() != r.GetRole() {
+			return problem{"reservation.role", fmt.Sprintf("%q differs from role %q; leave it unset", e.GetRole(), r.GetRole())}
+		}
+	case n == 1:
+		e := r.Reservations[0]
+		if r.Role != nil && *r.Role != e.GetRole() {
+			return problem{"role", fmt.Sprintf("%q differs from %q in reservations; leave it unset", *r.Role, e.GetRole())}
+		}
+		if m := r.Reservation; m != nil {
+			switch {
+			case e.GetType() != mesospb.Resource_ReservationInfo_DYNAMIC:
+				return problem{"reservation", "set although the entry in reservations is not DYNAMIC; leave it unset"}
+			case !samePtr(m.Principal, e.Principal) || !sameLabels(m.Labels, e.Labels) || m.Role != nil && m.GetRole() != e.GetRole():
+				return problem{"reservation", "differs from the entry in reservations; leave it unset"}
+			}
+		}
+	default:
+		if r.Role != nil {
+			return problem{"role", "set together with several reservations; leave it unset"}
+		}
+		if r.Reservation != nil {
+			return problem{"reservation", "set together with several reservations; leave it unset"}
+		}
+	}
+	return problem{}
+}
