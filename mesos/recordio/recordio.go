@@ -1,52 +1,34 @@
-// Package recordio reads and writes RecordIO: frames of a decimal byte length, a newline and as
-// many bytes.
+// Package recordio reads and writes RecordIO, the framing of every Mesos event stream: the length
+// of a record in ASCII decimal, one newline, and exactly that many bytes, without a trailer.
+//
+// It is for whoever holds the body of a streaming response or request:
+//
+//	frames := recordio.NewReader(response.Body, recordio.Config{})
+//	for {
+//		frame, err := frames.Next()
+//		if err == io.EOF {
+//			break // the peer ended the stream between two records
+//		}
+//		...
+//	}
+//
+// A stream that breaks the format, or ends anywhere but between two records, is an *Error that says
+// where and what to do about it; errors.Is tells the cases apart (ErrNotNumber and so on). What the
+// underlying reader reports passes through, so errors.Is(err, context.Canceled) works as well.
+//
+// The format is that of section "RecordIO" of the Mesos v1 HTTP API: a length of 0 is a legal, empty
+// record (Mesos never sends one); anything but digits before the newline is fatal, because there is
+// no way to find the next record.
 package recordio
 
-import (
-	"bufio"
-	"fmt"
-	"io"
-	"strconv"
-	"strings"
-)
+import "strconv"
 
-// DefaultMaxFrame is the largest frame that a Reader takes unless told otherwise.
+// DefaultMaxFrame is the largest frame, in bytes, that a Reader takes unless told otherwise.
 const DefaultMaxFrame = 64 << 20
 
-// Config of a Reader. The zero value is ready to use.
-type Config struct {
-	// MaxFrame is the largest frame accepted, in bytes; 0 means DefaultMaxFrame.
-	MaxFrame int
-}
-
-// Reader reads frames. It is not safe for concurrent use.
-type Reader struct {
-	r   *bufio.Reader
-	max int
-}
-
-// NewReader returns a Reader of r.
-func NewReader(r io.Reader, cfg Config) *Reader {
-	if cfg.MaxFrame == 0 {
-		cfg.MaxFrame = DefaultMaxFrame
-	}
-	return &Reader{r: bufio.NewReaderSize(r, 16<<10), max: cfg.MaxFrame}
-}
-
-// Next returns the next frame, which belongs to the caller, or io.EOF at a clean end.
-func (r *Reader) Next() ([]byte, error) {
-	line, err := r.r.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(strings.TrimSuffix(line, "\n"))
-	if err != nil || n < 0 || n > r.max {
-		return nil, fmt.Errorf("recordio: bad length %q", line)
-	}
-	frame := make([]byte, n)
-	_, err = io.ReadFull(r.r, frame)
-	return frame, err
-}
+// MaxLengthLine is the most bytes that the line with the length may have, without its newline. It
+// admits every 64-bit number.
+const MaxLengthLine = 20
 
 // AppendFrame appends the frame that holds body to dst.
 func AppendFrame(dst, body []byte) []byte {
