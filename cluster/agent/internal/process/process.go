@@ -1,0 +1,168 @@
+// Package process starts the processes of tasks and executors and ends them with everything that
+// they started.
+//
+// Rules it keeps:
+//   - a process begins a session of its own, so that its group can be signalled as one and no
+//     signal meant for this program's terminal reaches it;
+//   - it inherits nothing: environment, directory and standard files are those of its Spec;
+//   - when this program dies, however it dies, so do the processes: the kernel kills the first of
+//     each (Linux), and a guard, a small shell that notices the end of a pipe, kills the rest;
+//   - Kill reaches descendants that have left the group, as far as they can be found: through
+//     their parents, their session, or the mark in their environment. One that has cleared its
+//     environment, begun a session and lost its parent has left for good; only a PID namespace or
+//     cgroup, which need privileges, would hold it.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// ErrClosed is returned by Start when the Spawner was closed.
+var ErrClosed = errors.New("process: the spawner is closed")
+
+// Spec says what to start.
+type Spec struct {
+	// Path is the executable, absolute or relative to Dir.
+	Path string
+	// Args is the whole argument vector, with the name of the program first.
+	Args []string
+	// Env is the whole environment, NAME=value.
+	Env []string
+	// Dir is the working directory.
+	Dir string
+	// Stdin, Stdout and Stderr may be nil, which is /dev/null.
+	Stdin, Stdout, Stderr *os.File
+	// Terminal makes Stdin the controlling terminal of the process.
+	Terminal bool
+	// Mark is a NAME=value of Env by which descendants are recognised. A process belongs to
+	// the tree if its environment has NAME with this value, or with a value that continues
+	// it after a slash.
+	Mark string
+	// Limits are the resource limits to set, by their number of setrlimit(2).
+	Limits []Limit
+}
+
+// Limit is one resource limit.
+type Limit struct {
+	Resource   int
+	Soft, Hard uint64
+}
+
+// Status is how a process ended, as waitpid(2) reports it.
+type Status int32
+
+// Statuses that are made up rather than waited for.
+const (
+	// Unknown is the status of a process that could not be waited for.
+	Unknown Status = -1
+)
+
+// ExitStatus returns the Status of a process that exited with code.
+func ExitStatus(code int) Status { return Status(code&0xff) << 8 }
+
+// Exited reports whether the process exited by itself, and with which code.
+func (s Status) Exited() (code int, ok bool) { return int(s>>8) & 0xff, s >= 0 && s&0x7f == 0 }
+
+// Signaled reports whether a signal ended the process, which, and whether it dumped core.
+func (s Status) Signaled() (sig syscall.Signal, core, ok bool) {
+	if s < 0 || s&0x7f == 0 || s&0x7f == 0x7f {
+		return 0, false, false
+	}
+	return syscall.Signal(s & 0x7f), s&0x80 != 0, true
+}
+
+// String words a status as Mesos does: "exited with status 3", "terminated with signal Killed".
+func (s Status) String() string {
+	if code, ok := s.Exited(); ok {
+		return fmt.Sprintf("exited with status %d", code)
+	}
+	if sig, core, ok := s.Signaled(); ok {
+		text := "terminated with signal " + SignalText(int(sig))
+		if core {
+			text += " (core dumped)"
+		}
+		return text
+	}
+	return fmt.Sprintf("wait status %d", int32(s))
+}
+
+// Process is a started process. Its methods are safe for concurrent use.
+type Process struct {
+	pid   int
+	mark  string
+	os    *os.Process
+	guard *guard
+
+	reaped sync.Mutex // held while signalling the pid, and to note that it was reaped
+	gone   bool       // reaped: the pid may belong to somebody else
+}
+
+// PID returns the process id; its session and its group have the same.
+func (p *Process) PID() int { return p.pid }
+
+// Wait returns when the process has ended. What it left running still runs: see Sweep. Wait must
+// be called exactly once.
+func (p *Process) Wait() Status {
+	state, err := p.os.Wait()
+	p.reaped.Lock()
+	p.gone = true
+	p.reaped.Unlock()
+	if err != nil {
+		return Unknown
+	}
+	return statusOf(state)
+}
+
+// Signal sends sig to the whole tree. It does nothing if nothing is left.
+func (p *Process) Signal(sig syscall.Signal) {
+	for _, pid := range tree(p.pid, p.ended(), p.mark) {
+		if pid != p.pid {
+			_ = kill(pid, sig)
+		}
+	}
+	p.signalGroup(sig)
+}
+
+// signalGroup reaches the group. While the leader lives, or any other member, its number cannot
+// have been given to another.
+func (p *Process) signalGroup(sig syscall.Signal) {
+	_ = killGroup(p.pid, sig)
+	p.reaped.Lock()
+	defer p.reaped.Unlock()
+	if !p.gone {
+		_ = p.os.Signal(sig)
+	}
+}
+
+// Kill ends the whole tree with SIGKILL. It returns when no member is left but zombies that are
+// being waited for.
+func (p *Process) Kill() {
+	// The list comes first: a descendant is known by its parent only while that lives.
+	for _, pid := range tree(p.pid, p.ended(), p.mark) {
+		if pid != p.pid {
+			_ = kill(pid, syscall.SIGKILL)
+		}
+	}
+	p.signalGroup(syscall.SIGKILL)
+	killAll(p.pid, p.ended(), p.mark)
+}
+
+// Sweep is Kill for a process that has ended: it kills what it left behind. The guard forgets the
+// process. It must be called after Wait.
+func (p *Process) Sweep() {
+	killAll(p.pid, true, p.mark)
+	p.guard.remove(p.pid)
+}
+
+func (p *Process) ended() bool {
+	p.reaped.Lock()
+	defer p.reaped.Unlock()
+	return p.gone
+}
+
+// Resize tells the process that its terminal has another size.
+func (p *Process) Resize() { _ = killGroup(p.pid, signalWindowChanged) }

@@ -1,0 +1,18 @@
+//go:build unix && !linux
+
+package process
+
+import "syscall"
+
+func attributes(spec Spec) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal}
+}
+
+func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// tree returns nothing: there is no portable way to list processes, the group is all there is.
+func tree(int, bool, string) []int { return nil }
+
+func killAll(pgid int, _ bool, _ string) { _ = killGroup(pgid, syscall.SIGKILL) }
+
+func setLimit(int, Limit) error { return nil }

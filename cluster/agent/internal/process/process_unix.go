@@ -1,0 +1,20 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"syscall"
+)
+
+const signalWindowChanged = syscall.SIGWINCH
+
+func statusOf(s *os.ProcessState) Status {
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok {
+		return Status(ws)
+	}
+	return Unknown
+}
+
+func kill(pid int, sig syscall.Signal) error       { return syscall.Kill(pid, sig) }
+func killGroup(pgid int, sig syscall.Signal) error { return syscall.Kill(-pgid, sig) }
