@@ -38,10 +38,35 @@ func IsEmpty(list []*mesospb.Resource) bool {
 // entries and the reservation format.
 func Equivalent(a, b []*mesospb.Resource) bool { return Contains(a, b) && Contains(b, a) }
 
+// Equal reports whether two resources are of the same kind and amount, whatever their reservation format.
+func Equal(a, b *mesospb.Resource) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return sameWhole(a, b, everything)
+}
+
+// SameKind reports whether two resources agree in everything but the amount (and disk.volume, which says how a volume is
+// used): name, type, allocation, reservations, disk, revocable, shared and provider. Resources of one kind add up unless
+// they are Indivisible.
+func SameKind(a, b *mesospb.Resource) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return sameMeta(a, b, everything)
+}
+
+// Indivisible reports whether a resource is a thing rather than an amount, which is counted but never merged, split or
+// resized by the algebra: persistent volumes, MOUNT and BLOCK disks, RAW disks with an id.
+func Indivisible(r *mesospb.Resource) bool { return r != nil && indivisible(r) }
+
 // Contains reports whether a holds all of b at the same time: amounts of one kind are added up on both sides, and
 // each persistent volume or exclusive disk counts once per entry. Malformed values (negative, NaN) are in
 // no list. It allocates nothing.
 func Contains(a, b []*mesospb.Resource) bool {
+	if large(a)*large(b) > smallWork {
+		return containsLarge(a, b)
+	}
 	for i, r := range b {
 		if r == nil {
 			continue
@@ -75,6 +100,28 @@ func Contains(a, b []*mesospb.Resource) bool {
 		}
 	}
 	return true
+}
+
+// smallWork is how many comparisons of entries, ranges and items Contains makes without sorting anything first.
+const smallWork = 1 << 16
+
+// large counts entries, ranges and items.
+func large(list []*mesospb.Resource) int {
+	n := len(list)
+	for _, r := range list {
+		n += len(r.GetRanges().GetRange()) + len(r.GetSet().GetItem())
+	}
+	return n
+}
+
+// containsLarge is Contains for lists that are too long to compare everything with everything.
+func containsLarge(a, b []*mesospb.Resource) bool {
+	for _, r := range b {
+		if r != nil && malformed(r) {
+			return false
+		}
+	}
+	return NewPool(a).ContainsPool(NewPool(b))
 }
 
 // supply sums what list has of the kind of r: thousandths of a scalar, copies of a whole.

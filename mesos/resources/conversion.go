@@ -194,9 +194,10 @@ func GrowVolume(volume, addition *mesospb.Resource) (Conversion, error) {
 		return Conversion{}, err
 	}
 	volume, addition = l[0], l[1]
+	if err := resizable(volume); err != nil {
+		return Conversion{}, err
+	}
 	switch {
-	case !IsPersistentVolume(volume) || volume.GetType() != mesospb.Value_SCALAR:
-		return Conversion{}, fmt.Errorf("%s is not a persistent volume", describe(volume))
 	case isEmpty(addition):
 		return Conversion{}, errors.New("addition is not greater than 0")
 	case !sameMeta(diskUnder(volume), addition, everything):
@@ -213,10 +214,11 @@ func ShrinkVolume(volume *mesospb.Resource, subtract float64) (Conversion, error
 		return Conversion{}, err
 	}
 	volume = l[0]
+	if err := resizable(volume); err != nil {
+		return Conversion{}, err
+	}
 	size, less := ToFixed(volume.GetScalar().GetValue()), ToFixed(subtract)
 	switch {
-	case !IsPersistentVolume(volume) || volume.GetType() != mesospb.Value_SCALAR:
-		return Conversion{}, fmt.Errorf("%s is not a persistent volume", describe(volume))
 	case volume.GetDisk().GetSource().GetType() == mesospb.Resource_DiskInfo_Source_MOUNT:
 		return Conversion{}, errors.New("a volume on a MOUNT disk takes all of it and cannot shrink")
 	case less <= 0 || less >= size:
@@ -226,6 +228,18 @@ func ShrinkVolume(volume *mesospb.Resource, subtract float64) (Conversion, error
 		Consumed:  l,
 		Converted: []*mesospb.Resource{resized(volume, size-less), resized(diskUnder(volume), less)},
 	}, nil
+}
+
+func resizable(volume *mesospb.Resource) error {
+	switch {
+	case !IsPersistentVolume(volume) || volume.GetType() != mesospb.Value_SCALAR:
+		return fmt.Errorf("%s is not a persistent volume", describe(volume))
+	case IsShared(volume):
+		return fmt.Errorf("%s is shared; only volumes of their own can be resized", describe(volume))
+	case volume.ProviderId != nil:
+		return fmt.Errorf("%s belongs to a resource provider; only the agent's own disk can be resized", describe(volume))
+	}
+	return nil
 }
 
 // CreateDisk returns the expected conversion of CREATE_DISK: a RAW disk of a resource provider becomes a MOUNT or BLOCK

@@ -1,79 +1,114 @@
 package resources
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-func describe(r *mesospb.Resource) string {
-	var b strings.Builder
-	b.WriteString(r.GetName())
+// Describe returns the list in the notation of Mesos messages, {} if it is empty:
+//
+//	cpus(allocated: eng):4; disk(reservations: [(DYNAMIC,eng,ops)])[vol1:data]:64
+//
+// It is for people; Format writes what can be parsed again.
+func Describe(list []*mesospb.Resource) string {
+	if len(list) == 0 {
+		return "{}"
+	}
+	var b []byte
+	for i, r := range list {
+		if i > 0 {
+			b = append(b, "; "...)
+		}
+		b = appendDescription(b, r)
+	}
+	return string(b)
+}
+
+func describe(r *mesospb.Resource) string { return string(appendDescription(nil, r)) }
+
+func appendDescription(b []byte, r *mesospb.Resource) []byte {
+	b = append(b, r.GetName()...)
 	if a := r.GetAllocationInfo(); a != nil {
-		b.WriteString("(allocated: " + a.GetRole() + ")")
+		b = append(append(append(b, "(allocated: "...), a.GetRole()...), ')')
 	}
 	if s := stackOf(r); s.len() > 0 {
-		b.WriteString("(reservations: [")
+		b = append(b, "(reservations: ["...)
 		for i := range s.len() {
 			if i > 0 {
-				b.WriteString(", ")
+				b = append(b, ',')
 			}
-			e := s.at(i)
-			b.WriteString("(" + e.typ.String() + "," + e.role)
-			if e.principal != nil {
-				b.WriteString("," + *e.principal)
-			}
-			if ls := e.labels.GetLabels(); len(ls) > 0 {
-				b.WriteString(",{")
-				for k, l := range ls {
-					if k > 0 {
-						b.WriteString(", ")
-					}
-					b.WriteString(l.GetKey())
-					if l.Value != nil {
-						b.WriteString(": " + l.GetValue())
-					}
-				}
-				b.WriteByte('}')
-			}
-			b.WriteByte(')')
+			b = s.at(i).appendDescription(b)
 		}
-		b.WriteString("])")
+		b = append(b, "])"...)
 	}
 	if d := r.GetDisk(); d != nil {
-		b.WriteString("[" + describeDisk(d) + "]")
+		b = append(append(append(b, '['), describeDisk(d)...), ']')
 	}
 	if r.GetRevocable() != nil {
-		b.WriteString("{REV}")
+		b = append(b, "{REV}"...)
 	}
 	if r.GetShared() != nil {
-		b.WriteString("<SHARED>")
+		b = append(b, "<SHARED>"...)
 	}
-	b.WriteByte(':')
-	b.Write(appendValue(nil, r))
-	return b.String()
+	return appendValue(append(b, ':'), r)
+}
+
+func (a reservation) appendDescription(b []byte) []byte {
+	b = append(append(append(append(b, '('), a.typ.String()...), ','), a.role...)
+	if a.principal != nil {
+		b = append(append(b, ','), *a.principal...)
+	}
+	if a.labels != nil {
+		b = append(b, ",{"...)
+		for k, l := range a.labels.GetLabels() {
+			if k > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(b, l.GetKey()...)
+			if l.GetValue() != "" {
+				b = append(append(b, ": "...), l.GetValue()...)
+			}
+		}
+		b = append(b, '}')
+	}
+	return append(b, ')')
 }
 
 func describeDisk(d *mesospb.Resource_DiskInfo) string {
-	var parts []string
-	if s := d.Source; s != nil {
-		t := s.GetType().String()
-		if root := s.GetPath().GetRoot() + s.GetMount().GetRoot(); root != "" {
-			t += ":" + root
+	var s string
+	if src := d.Source; src != nil {
+		s = src.GetType().String()
+		switch root := src.GetPath().GetRoot() + src.GetMount().GetRoot(); {
+		case src.Id != nil || src.Profile != nil:
+			s += "(" + src.GetVendor() + "," + src.GetId() + "," + src.GetProfile() + ")"
+		case root != "":
+			s += ":" + root
 		}
-		if s.Id != nil {
-			t += "(" + s.GetId() + ")"
-		}
-		parts = append(parts, t)
 	}
 	if d.Persistence != nil {
-		parts = append(parts, d.Persistence.GetId())
+		if s != "" {
+			s += ","
+		}
+		s += d.Persistence.GetId()
 	}
 	if v := d.Volume; v != nil {
-		parts = append(parts, v.GetContainerPath())
+		s += ":" + describeVolume(v)
 	}
-	return strings.Join(parts, ":")
+	return s
+}
+
+func describeVolume(v *mesospb.Volume) string {
+	if v.HostPath == nil {
+		return v.GetContainerPath()
+	}
+	s := v.GetHostPath() + ":" + v.GetContainerPath()
+	if v.Mode != nil {
+		s += ":" + strings.ToLower(v.GetMode().String())
+	}
+	return s
 }
 
 // appendValue appends a value as Mesos flags write it: 4, [1-2, 5-5], {a, b}.
@@ -93,5 +128,8 @@ func appendValue(b []byte, r *mesospb.Resource) []byte {
 
 // appendScalar writes at most three decimals and no exponent.
 func appendScalar(b []byte, v float64) []byte {
-	return strconv.AppendFloat(b, FromFixed(ToFixed(v)), 'f', -1, 64)
+	if !math.IsNaN(v) && math.Abs(v) < fixedLimit {
+		v = FromFixed(ToFixed(v))
+	}
+	return strconv.AppendFloat(b, v, 'f', -1, 64)
 }

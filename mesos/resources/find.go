@@ -54,6 +54,9 @@ func TakePorts(list []*mesospb.Resource, n int) ([]*mesospb.Resource, bool) {
 // mayFit is a quick look that allocates nothing: false means that w can't be found. Only wishes that compete for the same
 // resource with different metadata need the full search.
 func mayFit(available []*mesospb.Resource, w *Wish) bool {
+	if w.Ports > 0 && !w.enoughPorts(available) {
+		return false
+	}
 	for i, r := range w.Resources {
 		if r == nil || isEmpty(r) {
 			if r != nil && malformed(r) {
@@ -61,18 +64,30 @@ func mayFit(available []*mesospb.Resource, w *Wish) bool {
 			}
 			continue
 		}
-		if r.GetType() != mesospb.Value_SCALAR || indivisible(r) {
-			continue
+		what, whole := wishAspects(r), indivisible(r)
+		need, have := int64(1), int64(0)
+		if whole || r.GetType() == mesospb.Value_SCALAR {
+			var first bool
+			if need, first = demand(w.Resources, i, whole, what); !first {
+				continue
+			}
 		}
-		what := wishAspects(r)
-		need, first := demand(w.Resources, i, false, what)
-		if !first {
-			continue
-		}
-		var have int64
 		for _, o := range available {
-			if o != nil && sameMeta(o, r, what) && w.tier(o) > 0 {
-				have = addFixed(have, ToFixed(o.GetScalar().GetValue()))
+			if have >= need {
+				break
+			}
+			if o == nil || !sameMeta(o, r, what) || w.tier(o) == 0 {
+				continue
+			}
+			switch {
+			case whole:
+				if sameValue(o, r) {
+					have++
+				}
+			case r.GetType() == mesospb.Value_SCALAR:
+				have = addFixed(have, max(0, ToFixed(o.GetScalar().GetValue())))
+			default: // ranges and sets: the search decides
+				have = need
 			}
 		}
 		if have < need {
@@ -80,6 +95,33 @@ func mayFit(available []*mesospb.Resource, w *Wish) bool {
 		}
 	}
 	return true
+}
+
+// enoughPorts counts ports, those that several entries have in common more than once.
+func (w *Wish) enoughPorts(available []*mesospb.Resource) bool {
+	var have uint64
+	for _, r := range available {
+		if r == nil || !isPorts(r) || w.tier(r) == 0 {
+			continue
+		}
+		for _, x := range r.GetRanges().GetRange() {
+			if b, e := x.GetBegin(), x.GetEnd(); b <= e {
+				if e-b >= uint64(w.Ports) {
+					return true
+				}
+				have += e - b + 1
+			}
+			if have >= uint64(w.Ports) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isPorts reports whether ports may be taken from the resource without being asked for by number.
+func isPorts(r *mesospb.Resource) bool {
+	return r.GetName() == NamePorts && r.GetType() == mesospb.Value_RANGES && r.Revocable == nil && !indivisible(r)
 }
 
 // wishAspects leaves out the reservations unless the wish names some.
@@ -285,7 +327,7 @@ func (f *Finder) nextPorts(w *Wish, below, after int) (at, tier int) {
 		if t == 0 || t > below || t == below && i <= after || t <= tier {
 			continue
 		}
-		if e.kind.GetName() == NamePorts && len(e.ranges) > 0 && !e.whole && e.kind.Revocable == nil {
+		if isPorts(e.kind) && len(e.ranges) > 0 {
 			at, tier = i, t
 		}
 	}

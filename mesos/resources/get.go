@@ -93,3 +93,15 @@ func Filter(list []*mesospb.Resource, keep func(*mesospb.Resource) bool) []*meso
 	}
 	return out
 }
+
+// ByReservation groups the entries by the role that holds them, "*" for the unreserved ones. The lists hold the same pointers.
+func ByReservation(list []*mesospb.Resource) map[string][]*mesospb.Resource {
+	out := make(map[string][]*mesospb.Resource)
+	for _, r := range list {
+		if r != nil {
+			role := ReservationRole(r)
+			out[role] = append(out[role], r)
+		}
+	}
+	return out
+}

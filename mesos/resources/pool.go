@@ -1,10 +1,6 @@
 package resources
 
-import (
-	"slices"
-
-	"github.com/mesokit/mesokit/mesos/mesospb"
-)
+import "github.com/mesokit/mesokit/mesos/mesospb"
 
 // Pool is a collection of resources to add to and subtract from in place: the accumulator for hot paths. Equal kinds
 // are merged as they come in, order of first appearance is kept, and in steady state adding and
@@ -94,7 +90,7 @@ func (p *Pool) add(r *mesospb.Resource) {
 	case r.GetType() == mesospb.Value_SCALAR:
 		e.fixed = addFixed(e.fixed, ToFixed(r.GetScalar().GetValue()))
 	case r.GetType() == mesospb.Value_RANGES:
-		e.ranges = normalize(appendWire(e.ranges, r.GetRanges()))
+		e.ranges = e.ranges.addWire(r.GetRanges())
 	case r.GetType() == mesospb.Value_SET:
 		e.set = addItems(e.set, r.GetSet().GetItem())
 	}
@@ -169,9 +165,7 @@ func (p *Pool) subtract(r *mesospb.Resource) {
 	case r.GetType() == mesospb.Value_SCALAR:
 		e.fixed -= ToFixed(r.GetScalar().GetValue())
 	case r.GetType() == mesospb.Value_RANGES:
-		for _, x := range r.GetRanges().GetRange() {
-			e.ranges = e.ranges.remove(Range{x.GetBegin(), x.GetEnd()})
-		}
+		e.ranges = e.ranges.subtractWire(r.GetRanges())
 	case r.GetType() == mesospb.Value_SET:
 		e.set = removeItems(e.set, r.GetSet().GetItem())
 	}
@@ -193,9 +187,7 @@ func (p *Pool) SubtractPool(o *Pool) {
 		e := &p.entries[i]
 		e.copies -= s.copies
 		e.fixed -= s.fixed
-		for _, r := range s.ranges {
-			e.ranges = e.ranges.remove(r)
-		}
+		e.ranges = e.ranges.subtract(s.ranges)
 		e.set = removeItems(e.set, s.set)
 		p.dropIfEmpty(i)
 	}
@@ -335,69 +327,4 @@ func (e *entry) total() int64 {
 		return v
 	}
 	return v * int64(e.copies)
-}
-
-// Resources returns the content as a list of its own: nothing in it is shared with the pool or with what was put in.
-// Scalars are rounded to three decimals, ranges and sets are sorted, copies follow one another.
-func (p *Pool) Resources() []*mesospb.Resource {
-	return p.materialize(func(*mesospb.Resource) bool { return true })
-}
-
-// Filter returns as a list the resources whose kind keep accepts; it must look at the metadata only, not at the amount.
-func (p *Pool) Filter(keep func(kind *mesospb.Resource) bool) []*mesospb.Resource {
-	return p.materialize(keep)
-}
-
-func (p *Pool) materialize(keep func(*mesospb.Resource) bool) []*mesospb.Resource {
-	n := 0
-	for i := range p.entries {
-		if e := &p.entries[i]; keep(e.kind) {
-			n += max(1, e.copies)
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	cells := make([]cell, n)
-	out := make([]*mesospb.Resource, 0, n)
-	for i := range p.entries {
-		e := &p.entries[i]
-		if !keep(e.kind) {
-			continue
-		}
-		for range max(1, e.copies) {
-			c := &cells[len(out)]
-			c.copyMeta(e.kind)
-			if p.IgnoreAllocation {
-				c.pb.AllocationInfo = nil
-			}
-			e.fill(c)
-			out = append(out, &c.pb)
-		}
-	}
-	return out
-}
-
-// fill sets the value of c.
-func (e *entry) fill(c *cell) {
-	switch e.kind.GetType() {
-	case mesospb.Value_SCALAR:
-		if e.whole {
-			c.setScalar(FromFixed(ToFixed(e.kind.GetScalar().GetValue())))
-		} else {
-			c.setScalar(FromFixed(e.fixed))
-		}
-	case mesospb.Value_RANGES:
-		if e.whole {
-			c.pb.Ranges = RangesOf(e.kind.Ranges).Proto()
-		} else {
-			c.pb.Ranges = e.ranges.Proto()
-		}
-	case mesospb.Value_SET:
-		set := e.set
-		if e.whole {
-			set = addItems(nil, e.kind.GetSet().GetItem())
-		}
-		c.pb.Set = &mesospb.Value_Set{Item: slices.Clone(set)}
-	}
 }

@@ -30,9 +30,7 @@ type Ranges []Range
 func NewRangeList(rs ...Range) Ranges { return normalize(slices.Clone(Ranges(rs))) }
 
 // RangesOf returns the normal form of a wire value; nil gives an empty list.
-func RangesOf(v *mesospb.Value_Ranges) Ranges { return appendWire(nil, v).norm() }
-
-func (rs Ranges) norm() Ranges { return normalize(rs) }
+func RangesOf(v *mesospb.Value_Ranges) Ranges { return normalize(appendWire(nil, v)) }
 
 // Proto returns the wire form.
 func (rs Ranges) Proto() *mesospb.Value_Ranges {
@@ -239,15 +237,4 @@ func appendWire(dst Ranges, v *mesospb.Value_Ranges) Ranges {
 		}
 	}
 	return dst
-}
-
-// isNormalWire reports whether a wire value already is in normal form.
-func isNormalWire(v *mesospb.Value_Ranges) bool {
-	rs := v.GetRange()
-	for i, r := range rs {
-		if r.GetBegin() > r.GetEnd() || i > 0 && touches(rs[i-1].GetEnd(), r.GetBegin()) {
-			return false
-		}
-	}
-	return true
 }

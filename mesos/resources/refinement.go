@@ -83,39 +83,57 @@ func (e *RefinedError) Error() string {
 		e.Resource.GetName(), len(e.Resource.GetReservations()))
 }
 
-// mirrorProblem checks that the older fields agree with reservations.
+// mirrorProblem checks that the older fields agree with reservations and among themselves.
 func mirrorProblem(r *mesospb.Resource) problem {
-	switch n := len(r.GetReservations()); {
-	case n == 0:
-		if r.GetReservation() == nil {
-			return problem{}
+	switch len(r.GetReservations()) {
+	case 0:
+		return olderProblem(r)
+	case 1:
+		return singleMirrorProblem(r, r.Reservations[0])
+	}
+	const severalSet = "set together with several reservations; leave it unset"
+	switch {
+	case r.Role != nil:
+		return problem{"role", severalSet}
+	case r.Reservation != nil:
+		return problem{"reservation", severalSet}
+	}
+	return problem{}
+}
+
+// olderProblem checks the pre-refinement format.
+func olderProblem(r *mesospb.Resource) problem {
+	const inside = "set in the older format; role and type are told by the field role and by reservation being there"
+	m := r.GetReservation()
+	switch {
+	case m == nil:
+		return problem{}
+	case m.Type != nil:
+		return problem{"reservation.type", inside}
+	case m.Role != nil:
+		return problem{"reservation.role", inside}
+	case r.GetRole() == Unreserved:
+		return problem{"reservation", `role "*" cannot be reserved; set role`}
+	}
+	return problem{}
+}
+
+// singleMirrorProblem checks the endpoint format with its only reservation e.
+func singleMirrorProblem(r *mesospb.Resource, e *mesospb.Resource_ReservationInfo) problem {
+	m := r.Reservation
+	switch {
+	case r.Role != nil && *r.Role != e.GetRole():
+		return problem{"role", fmt.Sprintf("%q differs from %q in reservations; leave it unset", *r.Role, e.GetRole())}
+	case e.GetType() != mesospb.Resource_ReservationInfo_DYNAMIC:
+		if m != nil {
+			return problem{"reservation", "set although the entry in reservations is not DYNAMIC; leave it unset"}
 		}
-		if r.GetRole() == Unreserved {
-			return problem{"reservation", `role "*" cannot be reserved; set role`}
-		}
-		if e := r.GetReservation(); e.Role != nil && e.GetRole() != r.GetRole() {
-			return problem{"reservation.role", fmt.Sprintf("%q differs from role %q; leave it unset", e.GetRole(), r.GetRole())}
-		}
-	case n == 1:
-		e := r.Reservations[0]
-		if r.Role != nil && *r.Role != e.GetRole() {
-			return problem{"role", fmt.Sprintf("%q differs from %q in reservations; leave it unset", *r.Role, e.GetRole())}
-		}
-		if m := r.Reservation; m != nil {
-			switch {
-			case e.GetType() != mesospb.Resource_ReservationInfo_DYNAMIC:
-				return problem{"reservation", "set although the entry in reservations is not DYNAMIC; leave it unset"}
-			case !samePtr(m.Principal, e.Principal) || !sameLabels(m.Labels, e.Labels) || m.Role != nil && m.GetRole() != e.GetRole():
-				return problem{"reservation", "differs from the entry in reservations; leave it unset"}
-			}
-		}
-	default:
-		if r.Role != nil {
-			return problem{"role", "set together with several reservations; leave it unset"}
-		}
-		if r.Reservation != nil {
-			return problem{"reservation", "set together with several reservations; leave it unset"}
-		}
+	case (r.Role == nil) != (m == nil):
+		return problem{"role", "only one of role and reservation is set beside a DYNAMIC entry in reservations; leave both unset"}
+	case m != nil && m.GetPrincipal() != e.GetPrincipal():
+		return problem{"reservation.principal", fmt.Sprintf("%q differs from %q in reservations; leave reservation unset", m.GetPrincipal(), e.GetPrincipal())}
+	case m != nil && !sameLabels(m.Labels, e.GetLabels()):
+		return problem{"reservation.labels", "differ from those in reservations; leave reservation unset"}
 	}
 	return problem{}
 }

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -11,25 +12,39 @@ import (
 
 // ValidationError reports a resource that Mesos refuses.
 type ValidationError struct {
-	Index  int    // position in the list
-	Name   string // name of the resource, may be empty
-	Field  string // path of the offending field, e.g. reservations[1].role
-	Reason string
-	Err    error // cause, if there is one: a *RoleError
+	Index    int    // position in the list
+	Name     string // name of the resource, may be empty
+	Resource string // the resource as Describe writes it, cut if long
+	Field    string // path of the offending field, e.g. reservations[1].role
+	Reason   string // what is wrong with it, and what to do
+	Err      error  // cause, if there is one: a *RoleError
 }
 
 func (e *ValidationError) Error() string {
-	return fmt.Sprintf("resource %d (%q) is invalid: %s: %s", e.Index, e.Name, e.Field, e.Reason)
+	return fmt.Sprintf("resource %d, %s, is invalid: %s: %s", e.Index, e.Resource, e.Field, e.Reason)
 }
 
 // Unwrap returns the cause.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
+func newValidationError(i int, r *mesospb.Resource, field, reason string, cause error) *ValidationError {
+	return &ValidationError{i, r.GetName(), cut(describe(r)), field, reason, cause}
+}
+
+// cut keeps messages readable when a resource has thousands of ranges or items.
+func cut(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
 // problem is a finding before it has a place; no reason, no problem.
 type problem struct{ field, reason string }
 
 func (p problem) at(i int, r *mesospb.Resource) *ValidationError {
-	return &ValidationError{Index: i, Name: r.GetName(), Field: p.field, Reason: p.reason}
+	return newValidationError(i, r, p.field, p.reason, nil)
 }
 
 // Validate checks each resource as a Mesos master does before it accepts them (behaviour section 10). All three reservation
@@ -112,15 +127,7 @@ func rangesProblem(v *mesospb.Value_Ranges) problem {
 		}
 	}
 	sorted := appendWire(nil, v)
-	slices.SortFunc(sorted, func(a, b Range) int {
-		if a.Begin != b.Begin {
-			if a.Begin < b.Begin {
-				return -1
-			}
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(sorted, func(a, b Range) int { return cmp.Compare(a.Begin, b.Begin) })
 	for i := 1; i < len(sorted); i++ {
 		if a, b := sorted[i-1], sorted[i]; b.Begin <= a.End {
 			return problem{"ranges", fmt.Sprintf("%d-%d and %d-%d overlap", a.Begin, a.End, b.Begin, b.End)}
@@ -165,7 +172,7 @@ func diskProblem(r *mesospb.Resource) problem {
 
 func reservationProblem(i int, r *mesospb.Resource) error {
 	fail := func(field, reason string, cause error) error {
-		return &ValidationError{Index: i, Name: r.GetName(), Field: field, Reason: reason, Err: cause}
+		return newValidationError(i, r, field, reason, cause)
 	}
 	if r.Role != nil {
 		if err := ValidateRole(*r.Role); err != nil {
@@ -189,14 +196,4 @@ func reservationProblem(i int, r *mesospb.Resource) error {
 		}
 	}
 	return nil
-}
-
-// Describe returns the list in the notation of Mesos messages, e.g.
-// cpus(allocated: eng):4; disk(reservations: [(DYNAMIC,eng)])[vol1:data]:64.
-func Describe(list []*mesospb.Resource) string {
-	parts := make([]string, 0, len(list))
-	for _, r := range list {
-		parts = append(parts, describe(r))
-	}
-	return strings.Join(parts, "; ")
 }
