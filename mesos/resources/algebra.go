@@ -62,7 +62,7 @@ func Indivisible(r *mesospb.Resource) bool { return r != nil && indivisible(r) }
 
 // Contains reports whether a holds all of b at the same time: amounts of one kind are added up on both sides, and
 // each persistent volume or exclusive disk counts once per entry. Malformed values (negative, NaN) are in
-// no list. It allocates nothing.
+// no list. It allocates nothing, but for lists of many thousand ranges or items, which it sorts first.
 func Contains(a, b []*mesospb.Resource) bool {
 	if large(a)*large(b) > smallWork {
 		return containsLarge(a, b)

@@ -218,9 +218,13 @@ func (p *Pool) dropIfEmpty(i int) {
 	p.entries = p.entries[:last]
 }
 
-// Contains reports whether all of list is in the pool at the same time. It allocates nothing.
+// Contains reports whether all of list is in the pool at the same time. It allocates nothing for lists of reasonable
+// length.
 func (p *Pool) Contains(list []*mesospb.Resource) bool {
 	what := p.aspects()
+	if len(list)*len(list) > smallWork {
+		return p.containsLarge(list)
+	}
 	for i, r := range list {
 		if r == nil {
 			continue
@@ -266,6 +270,18 @@ func (p *Pool) Contains(list []*mesospb.Resource) bool {
 		}
 	}
 	return true
+}
+
+// containsLarge merges list first.
+func (p *Pool) containsLarge(list []*mesospb.Resource) bool {
+	want := Pool{IgnoreAllocation: p.IgnoreAllocation}
+	for _, r := range list {
+		if r != nil && malformed(r) {
+			return false
+		}
+		want.add(r)
+	}
+	return p.ContainsPool(&want)
 }
 
 // demand sums what list asks for of the kind of list[i]: thousandths of a scalar, copies of a whole. first is false if the
