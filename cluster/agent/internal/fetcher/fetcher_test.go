@@ -1,0 +1,448 @@
+package fetcher
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ulikunitz/xz"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type member struct {
+	name, body, link string
+	kind             byte // tar type; 0 is a regular file
+	mode             int64
+}
+
+func tarOf(t testing.TB, members ...member) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, m := range members {
+		h := &tar.Header{Name: m.name, Linkname: m.link, Typeflag: m.kind, Mode: m.mode, Size: int64(len(m.body))}
+		if h.Typeflag == 0 {
+			h.Typeflag = tar.TypeReg
+		}
+		if h.Mode == 0 {
+			h.Mode = 0o644
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, m.body)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func zipOf(t testing.TB, members ...member) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	for _, m := range members {
+		h := &zip.FileHeader{Name: m.name}
+		if m.kind == tar.TypeSymlink {
+			h.SetMode(fs.ModeSymlink | 0o777)
+			m.body = m.link
+		} else if m.mode != 0 {
+			h.SetMode(fs.FileMode(m.mode))
+		}
+		f, err := w.CreateHeader(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(f, m.body)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func gz(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	w.Write(data)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func xzOf(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w, err := xz.NewWriter(&buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(data)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// contents lists a directory: path, with a link's target, to contents.
+func contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == dir || d.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		if d.Type()&fs.ModeSymlink != 0 {
+			to, _ := os.Readlink(p)
+			got[rel] = "-> " + to
+			return nil
+		}
+		body, err := os.ReadFile(p)
+		got[rel] = string(body)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func write(t testing.TB, dir, name string, data []byte) string {
+	t.Helper()
+	p := filepath.Join(dir, name)
+	if err := os.WriteFile(p, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestFetch(t *testing.T) {
+	archive := tarOf(t, member{name: "./bin/", kind: tar.TypeDir, mode: 0o755}, member{name: "./bin/run", body: "#!/bin/sh\n", mode: 0o755},
+		member{name: "lib", link: "bin/run", kind: tar.TypeSymlink}, member{name: "hard", link: "bin/run", kind: tar.TypeLink})
+	unpacked := map[string]string{"bin/run": "#!/bin/sh\n", "lib": "-> bin/run", "hard": "#!/bin/sh\n"}
+	with := func(m map[string]string, name string, body []byte) map[string]string {
+		out := map[string]string{name: string(body)}
+		for k, v := range m {
+			out[k] = v
+		}
+		return out
+	}
+	bz2 := []byte("BZh91AY&SY\x9a\x89\xb4\"\x00\x00\x00\x01\x00\x00 \x00!\x00\x82\x83\x17rE8P\x90\x9a\x89\xb4\"")
+	src := t.TempDir()
+	plainFile := write(t, src, "plain.txt", []byte("plain"))
+	served := map[string][]byte{
+		"/a.tar": archive, "/a.tar.gz": gz(t, archive), "/a.tgz": gz(t, archive), "/a.txz": xzOf(t, archive), "/a.tar.xz": xzOf(t, archive),
+		"/a.zip": zipOf(t, member{name: "z/one", body: "1"}, member{name: "two", body: "2", mode: 0o755}),
+		"/a.gz":  gz(t, []byte("unzipped")), "/page.html": []byte("<p>"), "/bad.tar.gz": []byte("no gzip"), "/x.bz2": bz2,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, ok := served[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(body)
+	}))
+	defer server.Close()
+	client := server.Client()
+	defer client.CloseIdleConnections()
+
+	for _, c := range []struct {
+		name string
+		uri  *mesospb.CommandInfo_URI
+		want map[string]string
+		fail string
+	}{
+		{"plain path", &mesospb.CommandInfo_URI{Value: proto.String(plainFile)}, map[string]string{"plain.txt": "plain"}, ""},
+		{"file URI", &mesospb.CommandInfo_URI{Value: proto.String("file://" + plainFile)}, map[string]string{"plain.txt": "plain"}, ""},
+		{"file URI of localhost", &mesospb.CommandInfo_URI{Value: proto.String("file://localhost" + plainFile)}, map[string]string{"plain.txt": "plain"}, ""},
+		{"output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("d/e/f")}, map[string]string{"d/e/f": "plain"}, ""},
+		{"http", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/page.html")}, map[string]string{"page.html": "<p>"}, ""},
+		{"query stays in the name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar.gz?x=1")}, map[string]string{"a.tar.gz?x=1": string(served["/a.tar.gz"])}, ""},
+		{"tar", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar")}, with(unpacked, "a.tar", served["/a.tar"]), ""},
+		{"tar.gz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar.gz")}, with(unpacked, "a.tar.gz", served["/a.tar.gz"]), ""},
+		{"tgz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tgz")}, with(unpacked, "a.tgz", served["/a.tgz"]), ""},
+		{"txz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.txz")}, with(unpacked, "a.txz", served["/a.txz"]), ""},
+		{"tar.xz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar.xz")}, with(unpacked, "a.tar.xz", served["/a.tar.xz"]), ""},
+		{"zip", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.zip")}, with(map[string]string{"z/one": "1", "two": "2"}, "a.zip", served["/a.zip"]), ""},
+		{"gz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.gz")}, map[string]string{"a.gz": string(served["/a.gz"]), "a": "unzipped"}, ""},
+		{"extract under the output file's name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.gz"), OutputFile: proto.String("d/b.gz")},
+			map[string]string{"d/b.gz": string(served["/a.gz"]), "d/b": "unzipped"}, ""},
+		{"no extraction", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar"), Extract: proto.Bool(false)}, map[string]string{"a.tar": string(archive)}, ""},
+		{"executable is not extracted", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar"), Executable: proto.Bool(true)}, map[string]string{"a.tar": string(archive)}, ""},
+		{"bare bz2 is not extracted", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/x.bz2")}, map[string]string{"x.bz2": string(bz2)}, ""},
+
+		{"missing file", &mesospb.CommandInfo_URI{Value: proto.String("file:///no/such/file")}, nil, "no such file"},
+		{"directory", &mesospb.CommandInfo_URI{Value: proto.String(src)}, nil, "not a regular file"},
+		{"relative path", &mesospb.CommandInfo_URI{Value: proto.String("a/b")}, nil, "relative path"},
+		{"relative file URI", &mesospb.CommandInfo_URI{Value: proto.String("file://a/b")}, nil, "absolute path"},
+		{"other scheme", &mesospb.CommandInfo_URI{Value: proto.String("hdfs://a/b")}, nil, "scheme 'hdfs'"},
+		{"no name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/")}, nil, "output_file"},
+		{"empty", &mesospb.CommandInfo_URI{Value: proto.String(" ")}, nil, "empty"},
+		{"404", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/gone")}, nil, "404"},
+		{"not an archive", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/bad.tar.gz")}, nil, "failed to extract"},
+		{"absolute output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("/tmp/x")}, nil, "output_file"},
+		{"escaping output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("a/../../x")}, nil, "output_file"},
+		{"refused connection", &mesospb.CommandInfo_URI{Value: proto.String("http://127.0.0.1:1/x")}, nil, "refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var log bytes.Buffer
+			f := &Fetcher{Client: client}
+			err := f.Fetch(t.Context(), []*mesospb.CommandInfo_URI{c.uri}, dir, "me", &log)
+			if c.fail != "" {
+				var fe *Error
+				if !errors.As(err, &fe) || fe.URI != c.uri.GetValue() || !strings.Contains(err.Error(), c.fail) {
+					t.Fatalf("got %v, want an *Error for %q about %q", err, c.uri.GetValue(), c.fail)
+				}
+				if !strings.Contains(log.String(), c.uri.GetValue()) {
+					t.Errorf("the log does not name the URI:\n%s", &log)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, contents(t, dir)); diff != "" {
+				t.Errorf("sandbox (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestExecutableModeIsSet(t *testing.T) {
+	dir := t.TempDir()
+	src := write(t, t.TempDir(), "run", []byte("#!/bin/sh\n"))
+	f := &Fetcher{}
+	if err := f.Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src, Executable: proto.Bool(true)}}, dir, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "run"))
+	if err != nil || info.Mode().Perm() != 0o755 {
+		t.Fatalf("mode %v, error %v; want 0755", info.Mode(), err)
+	}
+}
+
+func TestFirstFailureEndsFetching(t *testing.T) {
+	dir := t.TempDir()
+	good := write(t, t.TempDir(), "good", nil)
+	err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: proto.String("/no/such")}, {Value: &good}}, dir, "", io.Discard)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("got %v, want not exist", err)
+	}
+	if got := contents(t, dir); len(got) != 0 {
+		t.Errorf("fetched %v after a failure", got)
+	}
+}
+
+func TestArchivesStayInTheSandbox(t *testing.T) {
+	outside := t.TempDir()
+	for name, archive := range map[string][]byte{
+		"parent.tar":         tarOf(t, member{name: "../evil", body: "x"}),
+		"deep.tar":           tarOf(t, member{name: "a/b/../../../evil", body: "x"}),
+		"absolute.tar":       tarOf(t, member{name: filepath.Join(outside, "evil"), body: "x"}),
+		"symlink.tar":        tarOf(t, member{name: "l", link: outside, kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}),
+		"relative-link.tar":  tarOf(t, member{name: "l", link: "../../" + filepath.Base(outside), kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}),
+		"two-links.tar":      tarOf(t, member{name: "a", link: ".", kind: tar.TypeSymlink}, member{name: "b", link: "a/..", kind: tar.TypeSymlink}, member{name: "b/evil", body: "x"}),
+		"hardlink.tar":       tarOf(t, member{name: "l", link: "../evil", kind: tar.TypeLink}),
+		"hard-via-sym.tar":   tarOf(t, member{name: "s", link: outside, kind: tar.TypeSymlink}, member{name: "l", link: "s/victim", kind: tar.TypeLink}),
+		"dir-via-sym.tar":    tarOf(t, member{name: "s", link: outside, kind: tar.TypeSymlink}, member{name: "s/evil/", kind: tar.TypeDir}),
+		"parent.zip":         zipOf(t, member{name: "../evil", body: "x"}),
+		"symlink.zip":        zipOf(t, member{name: "l", link: outside, kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}),
+		"symlink-in-sym.zip": zipOf(t, member{name: "l", link: outside, kind: tar.TypeSymlink}, member{name: "l/evil", link: "x", kind: tar.TypeSymlink}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			dir := filepath.Join(base, "sandbox")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, outside, "victim", []byte("safe"))
+			src := write(t, t.TempDir(), name, archive)
+			err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, dir, "", io.Discard)
+			var unsafe *UnsafePathError
+			if !errors.As(err, &unsafe) {
+				t.Errorf("got %v, want an UnsafePathError", err)
+			}
+			if diff := cmp.Diff(map[string]string{"victim": "safe"}, contents(t, outside)); diff != "" {
+				t.Errorf("outside the sandbox (-want +got):\n%s", diff)
+			}
+			for p := range contents(t, base) {
+				if !strings.HasPrefix(p, "sandbox/") {
+					t.Errorf("wrote %s beside the sandbox", p)
+				}
+			}
+		})
+	}
+}
+
+func TestFileReplacesLinkInsteadOfFollowingIt(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	victim := write(t, outside, "victim", []byte("safe"))
+	src := write(t, t.TempDir(), "a.tar", tarOf(t, member{name: "f", link: victim, kind: tar.TypeSymlink}, member{name: "f", body: "mine"}))
+	if err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, dir, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, dir)["f"]; got != "mine" {
+		t.Errorf("f is %q, want the archive's file", got)
+	}
+	if got := contents(t, outside)["victim"]; got != "safe" {
+		t.Errorf("the link was followed: the victim is %q", got)
+	}
+}
+
+func TestExtractionIsBounded(t *testing.T) {
+	src := write(t, t.TempDir(), "bomb.tar.gz", gz(t, tarOf(t, member{name: "big", body: strings.Repeat("0", 1<<20)})))
+	err := (&Fetcher{MaxExtract: 1 << 10}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, t.TempDir(), "", io.Discard)
+	var large *TooLargeError
+	if !errors.As(err, &large) || large.Limit != 1<<10 {
+		t.Fatalf("got %v, want a TooLargeError", err)
+	}
+}
+
+func TestFetchEndsWithItsContext(t *testing.T) {
+	arrived := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a bit")
+		w.(http.Flusher).Flush()
+		close(arrived)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel() }()
+	err := (&Fetcher{Client: server.Client()}).Fetch(ctx, []*mesospb.CommandInfo_URI{{Value: proto.String(server.URL + "/x")}}, t.TempDir(), "", io.Discard)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want canceled", err)
+	}
+}
+
+func TestCacheFetchesOnce(t *testing.T) {
+	var mu sync.Mutex
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		requests++
+		mu.Unlock()
+		w.Write(gz(t, tarOf(t, member{name: "in", body: "side"})))
+	}))
+	defer server.Close()
+	f := &Fetcher{Client: server.Client(), Cache: NewCache(filepath.Join(t.TempDir(), "cache"), 0)}
+	uri := &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tgz"), Cache: proto.Bool(true)}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			dir := t.TempDir()
+			if err := f.Fetch(context.Background(), []*mesospb.CommandInfo_URI{uri}, dir, "", io.Discard); err != nil {
+				t.Error(err)
+				return
+			}
+			if diff := cmp.Diff(map[string]string{"in": "side"}, contents(t, dir)); diff != "" {
+				t.Errorf("sandbox, an archive from the cache does not remain (-want +got):\n%s", diff)
+			}
+		})
+	}
+	wg.Wait()
+	if requests != 1 {
+		t.Errorf("%d requests, want 1", requests)
+	}
+}
+
+func TestCacheEvictsAndRefetches(t *testing.T) {
+	dir := t.TempDir()
+	src := t.TempDir()
+	a, b := write(t, src, "a", bytes.Repeat([]byte("a"), 600)), write(t, src, "b", bytes.Repeat([]byte("b"), 600))
+	cacheDir := filepath.Join(dir, "cache")
+	f := &Fetcher{Cache: NewCache(cacheDir, 1000)}
+	for _, p := range []string{a, b, a} {
+		if err := f.Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &p, Cache: proto.Bool(true)}}, dir, "", io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(contents(t, cacheDir)); n != 1 {
+			t.Errorf("%d files in the cache, want 1", n)
+		}
+	}
+}
+
+func TestCacheForgetsFailures(t *testing.T) {
+	dir := t.TempDir()
+	p := filepath.Join(dir, "late")
+	f := &Fetcher{Cache: NewCache(filepath.Join(dir, "cache"), 0)}
+	uri := []*mesospb.CommandInfo_URI{{Value: &p, Cache: proto.Bool(true)}}
+	if err := f.Fetch(t.Context(), uri, t.TempDir(), "", io.Discard); err == nil {
+		t.Fatal("no error for a missing file")
+	}
+	write(t, dir, "late", nil)
+	if err := f.Fetch(t.Context(), uri, t.TempDir(), "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever the archive, nothing appears outside the sandbox and extraction ends.
+func FuzzExtract(f *testing.F) {
+	f.Add(".tar", tarOf(f, member{name: "a/b", body: "x"}, member{name: "l", link: "..", kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}))
+	f.Add(".tgz", gz(f, tarOf(f, member{name: "../evil", body: "x"})))
+	f.Add(".zip", zipOf(f, member{name: "l", link: "..", kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}))
+	f.Add(".tar.xz", xzOf(f, tarOf(f, member{name: "a", body: "x"})))
+	f.Add(".tar.bz2", []byte("BZh9"))
+	f.Add(".gz", gz(f, []byte("x")))
+	f.Fuzz(func(t *testing.T, suffix string, data []byte) {
+		if !Extractable(suffix) {
+			return
+		}
+		base := t.TempDir()
+		dir := filepath.Join(base, "s")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		src := write(t, base, "src", data)
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		file, err := os.Open(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_ = Extract(ctx, file, "f"+suffix, root, 1<<20)
+		if ctx.Err() != nil {
+			t.Error("extraction did not end")
+		}
+		entries, err := os.ReadDir(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Name() != "s" && e.Name() != "src" {
+				t.Errorf("wrote %s outside the sandbox", e.Name())
+			}
+		}
+	})
+}
