@@ -58,7 +58,7 @@ func (c *Client) CallResponse(ctx context.Context, url string, req, resp proto.M
 // Exchange posts req, decodes the answer into resp (reset first; nil to ignore the answer) and returns
 // the status code, 0 if there was no answer. It is Call and CallResponse for those who tell 200 from 202.
 func (c *Client) Exchange(ctx context.Context, url string, req, resp proto.Message, opts ...Option) (int, error) {
-	ex, err := c.newExchange(http.MethodPost, url, req, opts)
+	ex, err := c.newExchange(ctx, http.MethodPost, url, req, opts)
 	if err != nil {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (c *Client) Exchange(ctx context.Context, url string, req, resp proto.Messa
 // Get fetches a URL, such as a file of a sandbox or a legacy endpoint. The caller closes the body; a
 // status code other than 2xx is a *StatusError.
 func (c *Client) Get(ctx context.Context, url string, opts ...Option) (*http.Response, error) {
-	ex, err := c.newExchange(http.MethodGet, url, nil, opts)
+	ex, err := c.newExchange(ctx, http.MethodGet, url, nil, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ type exchange struct {
 	started time.Time
 }
 
-func (c *Client) newExchange(method, rawURL string, msg proto.Message, opts []Option) (*exchange, error) {
+func (c *Client) newExchange(ctx context.Context, method, rawURL string, msg proto.Message, opts []Option) (*exchange, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The text of url.Parse's error repeats the whole URL, user information included.
@@ -129,13 +129,14 @@ func (c *Client) newExchange(method, rawURL string, msg proto.Message, opts []Op
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("URL %q: want http://host:port or https://host:port", u.Redacted())
 	}
-	o := options{header: c.header.Clone()}
+	o := options{header: c.header()}
 	o.header.Set("Accept", c.codec.MediaType())
 	user := u.User
 	u.User = nil
 	if user != nil {
 		password, _ := user.Password()
-		o.header.Set("Authorization", Basic(user.Username(), password).(*static).value)
+		authorization, _ := Basic(user.Username(), password).Authorization(ctx, "")
+		o.header.Set("Authorization", authorization)
 	}
 	ex := &exchange{client: c, method: method, url: u, target: u.String(), message: msg}
 	if msg != nil {

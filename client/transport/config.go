@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -75,7 +74,7 @@ type Client struct {
 	credentials   Credentials
 	headerTimeout time.Duration
 	maxFrame      int
-	header        http.Header
+	header        func() http.Header // a copy; a closure, as package fmt prints fields of structs around a Client
 	tracer        Tracer
 	http          *http.Client
 }
@@ -87,7 +86,6 @@ func New(cfg Config) (*Client, error) {
 		credentials:   cfg.Credentials,
 		headerTimeout: cfg.HeaderTimeout,
 		maxFrame:      cfg.MaxFrame,
-		header:        maps.Clone(cfg.Header),
 		tracer:        cfg.Tracer,
 	}
 	if c.codec == nil {
@@ -102,16 +100,17 @@ func New(cfg Config) (*Client, error) {
 	case c.maxFrame == 0:
 		c.maxFrame = recordio.DefaultMaxFrame
 	}
-	if c.header == nil {
-		c.header = make(http.Header)
+	header := cfg.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
 	}
-	if c.header.Get("User-Agent") == "" || cfg.UserAgent != "" {
-		agent := cfg.UserAgent
-		if agent == "" {
-			agent = DefaultUserAgent
-		}
-		c.header.Set("User-Agent", agent)
+	switch {
+	case cfg.UserAgent != "":
+		header.Set("User-Agent", cfg.UserAgent)
+	case header.Get("User-Agent") == "":
+		header.Set("User-Agent", DefaultUserAgent)
 	}
+	c.header = header.Clone
 
 	if cfg.HTTPClient == nil {
 		c.http = &http.Client{Transport: newHTTPTransport(cfg)}
@@ -182,9 +181,9 @@ func (c *Client) Codec() codec.Codec { return c.codec }
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // String describes the client without its secrets.
-func (c *Client) String() string {
+func (c Client) String() string {
 	return fmt.Sprintf("transport.Client{%s, credentials: %v}", c.codec.MediaType(), c.credentials)
 }
 
 // Format prints String whatever the verb, so that %+v and %#v leak nothing.
-func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+func (c Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }

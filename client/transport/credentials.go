@@ -20,21 +20,28 @@ type Credentials interface {
 // Basic returns HTTP basic credentials of a Mesos principal (--authenticate_http_frameworks,
 // --http_authenticators=basic).
 func Basic(principal, secret string) Credentials {
-	return &static{
-		kind:  fmt.Sprintf("basic credentials of %q", principal),
-		value: "Basic " + base64.StdEncoding.EncodeToString([]byte(principal+":"+secret)),
-	}
+	return newStatic(fmt.Sprintf("basic credentials of %q", principal),
+		"Basic "+base64.StdEncoding.EncodeToString([]byte(principal+":"+secret)))
 }
 
 // Bearer returns credentials of one token that never changes, such as the one that an agent gives to an
 // executor in MESOS_EXECUTOR_AUTHENTICATION_TOKEN.
 func Bearer(token string) Credentials {
-	return &static{kind: "bearer token", value: "Bearer " + token}
+	return newStatic("bearer token", "Bearer "+token)
 }
 
-type static struct{ kind, value string }
+// static keeps its value in a closure: package fmt prints the unexported fields of structs around it without
+// asking its Format method.
+type static struct {
+	kind  string
+	value func() string
+}
 
-func (s *static) Authorization(context.Context, string) (string, error) { return s.value, nil }
+func newStatic(kind, value string) *static {
+	return &static{kind: kind, value: func() string { return value }}
+}
+
+func (s *static) Authorization(context.Context, string) (string, error) { return s.value(), nil }
 func (s *static) String() string                                        { return s.kind }
 func (s *static) Format(f fmt.State, _ rune)                            { fmt.Fprint(f, s.kind) }
 
@@ -63,13 +70,20 @@ const tokenMargin = 10 * time.Second
 // no longer than their own contexts allow. A failed fetch fails the exchange that made it; the next
 // one tries again.
 func BearerFunc(fetch func(ctx context.Context) (Token, error)) Credentials {
-	return &refreshing{fetch: fetch, lock: make(chan struct{}, 1)}
+	var token Token // in closures for the same reason as the value of static
+	return &refreshing{
+		fetch: fetch,
+		lock:  make(chan struct{}, 1),
+		load:  func() Token { return token },
+		store: func(t Token) { token = t },
+	}
 }
 
 type refreshing struct {
 	fetch func(ctx context.Context) (Token, error)
-	lock  chan struct{} // holds one element while token is in use: unlike a mutex it can be waited for with a context
-	token Token
+	lock  chan struct{} // holds one element while the token is in use: unlike a mutex it can be waited for with a context
+	load  func() Token
+	store func(Token)
 }
 
 func (r *refreshing) Authorization(ctx context.Context, refused string) (string, error) {
@@ -81,10 +95,11 @@ func (r *refreshing) Authorization(ctx context.Context, refused string) (string,
 	defer func() { <-r.lock }()
 
 	const scheme = "Bearer "
-	fresh := r.token.Value != "" && (r.token.Expiry.IsZero() || time.Until(r.token.Expiry) > tokenMargin)
+	token := r.load()
+	fresh := token.Value != "" && (token.Expiry.IsZero() || time.Until(token.Expiry) > tokenMargin)
 	// Another exchange may have replaced the refused token meanwhile.
-	if fresh && scheme+r.token.Value != refused {
-		return scheme + r.token.Value, nil
+	if fresh && scheme+token.Value != refused {
+		return scheme + token.Value, nil
 	}
 	token, err := r.fetch(ctx)
 	if err != nil {
@@ -93,7 +108,7 @@ func (r *refreshing) Authorization(ctx context.Context, refused string) (string,
 	if token.Value == "" {
 		return "", errors.New("fetch a bearer token: the token is empty")
 	}
-	r.token = token
+	r.store(token)
 	return scheme + token.Value, nil
 }
 

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"io"
+	"log"
 	"net/http"
 	"testing"
 
@@ -48,3 +49,6 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
 }
+
+// quiet is for servers that complain about the failures that a test wants.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

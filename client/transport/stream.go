@@ -31,7 +31,7 @@ type Stream struct {
 // Stream posts msg and returns the stream that answers it once its header has come. The stream ends with
 // ctx. The caller closes it.
 func (c *Client) Stream(ctx context.Context, url string, msg proto.Message, opts ...Option) (*Stream, error) {
-	ex, err := c.newExchange(http.MethodPost, url, msg, opts)
+	ex, err := c.newExchange(ctx, http.MethodPost, url, msg, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (c *Client) Upload(ctx context.Context, url string, opts ...Option) (*Uploa
 		WithHeader("Content-Type", codec.MediaTypeRecordIO),
 		WithHeader("Message-Content-Type", c.codec.MediaType()),
 	}
-	ex, err := c.newExchange(http.MethodPost, url, nil, append(media, opts...))
+	ex, err := c.newExchange(ctx, http.MethodPost, url, nil, append(media, opts...))
 	if err != nil {
 		return nil, err
 	}
