@@ -1,0 +1,614 @@
+package allocator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
+)
+
+var t0 = time.Unix(1_700_000_000, 0)
+
+func list(rs ...*mesospb.Resource) []*mesospb.Resource { return rs }
+
+func machine(cpus, mem float64) Agent {
+	return Agent{Total: list(resources.NewCPUs(cpus), resources.NewMem(mem))}
+}
+
+func wants(roles ...string) Framework { return Framework{Roles: roles, Active: true} }
+
+// show writes offers as "framework@agent(role) resources", sorted.
+func show(offers []Offer) []string {
+	out := []string{}
+	for _, o := range offers {
+		out = append(out, fmt.Sprintf("%s@%s(%s) %s", o.Framework, o.Agent, o.Role, resources.Describe(resources.Unallocate(o.Resources))))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func expect(t *testing.T, offers []Offer, want ...string) {
+	t.Helper()
+	if want == nil {
+		want = []string{}
+	}
+	if d := cmp.Diff(want, show(offers)); d != "" {
+		t.Errorf("offers (-want +got):\n%s", d)
+	}
+}
+
+func TestAFrameworkIsOfferedWholeAgents(t *testing.T) {
+	a := New(Config{})
+	a.AddAgent("S0", Agent{Total: list(resources.NewCPUs(4), resources.NewPorts(1, 9), resources.NewMem(100))}, nil)
+	expect(t, a.Allocate(t0)) // nobody wants it
+	a.AddFramework("F0", wants("*"))
+	offers := a.Allocate(t0)
+	expect(t, offers, "F0@S0(*) ports:[1-9]; cpus:4; mem:100")
+	for _, r := range offers[0].Resources {
+		if resources.AllocationRole(r) != "*" {
+			t.Errorf("%v is not allocated to the role", r)
+		}
+	}
+	expect(t, a.Allocate(t0))
+	a.Recover("F0", "S0", offers[0].Resources, nil)
+	expect(t, a.Allocate(t0), "F0@S0(*) ports:[1-9]; cpus:4; mem:100")
+}
+
+func TestTheRestIsOfferedAgain(t *testing.T) {
+	a := New(Config{})
+	a.AddAgent("S0", machine(4, 1024), nil)
+	a.AddFramework("F0", wants("*"))
+	o := a.Allocate(t0)[0]
+	a.Recover("F0", "S0", resources.Subtract(o.Resources, resources.Allocate(list(resources.NewCPUs(1), resources.NewMem(256)), "*")), nil)
+	expect(t, a.Allocate(t0), "F0@S0(*) cpus:3; mem:768")
+}
+
+func TestFilters(t *testing.T) {
+	t.Run("hold until they expire", func(t *testing.T) {
+		a := New(Config{})
+		a.AddAgent("S0", machine(1, 100), nil)
+		a.AddFramework("F0", wants("*"))
+		o := a.Allocate(t0)[0]
+		a.Recover("F0", "S0", o.Resources, &Filter{Expires: t0.Add(5 * time.Second)})
+		expect(t, a.Allocate(t0.Add(4*time.Second)))
+		if n := a.Filters()["*"]; n != 1 {
+			t.Errorf("%d filters, want 1", n)
+		}
+		expect(t, a.Allocate(t0.Add(5*time.Second)), "F0@S0(*) cpus:1; mem:100")
+	})
+	t.Run("do not match more than was declined", func(t *testing.T) {
+		a := New(Config{})
+		a.AddAgent("S0", machine(2, 100), nil)
+		a.AddFramework("F0", wants("*"))
+		o := a.Allocate(t0)[0]
+		used := resources.Allocate(list(resources.NewCPUs(0.5)), "*")
+		a.Recover("F0", "S0", resources.Subtract(o.Resources, used), &Filter{Expires: t0.Add(time.Hour)})
+		expect(t, a.Allocate(t0))
+		a.Recover("F0", "S0", used, nil)
+		expect(t, a.Allocate(t0), "F0@S0(*) cpus:2; mem:100")
+	})
+	t.Run("bind one framework only", func(t *testing.T) {
+		a := New(Config{})
+		a.AddAgent("S0", machine(1, 100), nil)
+		a.AddFramework("F0", wants("*"))
+		a.Recover("F0", "S0", a.Allocate(t0)[0].Resources, &Filter{Expires: t0.Add(time.Hour)})
+		a.AddFramework("F1", wants("*"))
+		expect(t, a.Allocate(t0), "F1@S0(*) cpus:1; mem:100")
+	})
+	for name, clear := range map[string]func(*Allocator){
+		"revive":        func(a *Allocator) { a.Revive("F0") },
+		"deactivation":  func(a *Allocator) { a.SetFrameworkActive("F0", false); a.SetFrameworkActive("F0", true) },
+		"changed agent": func(a *Allocator) { a.DescribeAgent("S0", Agent{Hostname: "other"}) },
+		"role left":     func(a *Allocator) { a.UpdateFramework("F0", wants()); a.UpdateFramework("F0", wants("*")) },
+		"unsuppressed role": func(a *Allocator) {
+			f := wants("*")
+			f.Suppressed = f.Roles
+			a.UpdateFramework("F0", f)
+			a.UpdateFramework("F0", wants("*"))
+		},
+	} {
+		t.Run("go with "+name, func(t *testing.T) {
+			a := New(Config{})
+			a.AddAgent("S0", machine(1, 100), nil)
+			a.AddFramework("F0", wants("*"))
+			a.Recover("F0", "S0", a.Allocate(t0)[0].Resources, &Filter{Expires: t0.Add(time.Hour)})
+			expect(t, a.Allocate(t0))
+			clear(a)
+			expect(t, a.Allocate(t0), "F0@S0(*) cpus:1; mem:100")
+			if n := len(a.Filters()); n != 0 {
+				t.Errorf("%v filters are left", a.Filters())
+			}
+		})
+	}
+}
+
+func TestSuppressAndReviveByRole(t *testing.T) {
+	a := New(Config{})
+	f := wants("a", "b")
+	f.Suppressed = []string{"b"}
+	a.AddFramework("F0", f)
+	a.AddAgent("S0", machine(1, 100), nil)
+	o := a.Allocate(t0)
+	expect(t, o, "F0@S0(a) cpus:1; mem:100")
+	a.Suppress("F0", "a")
+	a.Recover("F0", "S0", o[0].Resources, nil)
+	expect(t, a.Allocate(t0))
+	a.Revive("F0", "b")
+	o = a.Allocate(t0)
+	expect(t, o, "F0@S0(b) cpus:1; mem:100")
+	a.Suppress("F0")
+	a.Recover("F0", "S0", o[0].Resources, nil)
+	a.Revive("F0", "nobody's")
+	expect(t, a.Allocate(t0))
+}
+
+func TestReservations(t *testing.T) {
+	total := list(
+		resources.NewCPUs(1), resources.NewMem(32),
+		resources.NewCPUs(2, resources.WithRole("eng")), resources.NewMem(64, resources.WithRole("eng")),
+		resources.NewCPUs(3, resources.WithRole("eng/web")), resources.NewMem(96, resources.WithRole("eng/web")),
+	)
+	for role, want := range map[string]string{
+		"eng":     "F0@S0(eng) cpus(reservations: [(STATIC,eng)]):2; mem(reservations: [(STATIC,eng)]):64; cpus:1; mem:32",
+		"eng/web": "F0@S0(eng/web) cpus(reservations: [(STATIC,eng)]):2; mem(reservations: [(STATIC,eng)]):64; cpus(reservations: [(STATIC,eng/web)]):3; mem(reservations: [(STATIC,eng/web)]):96; cpus:1; mem:32",
+		"*":       "F0@S0(*) cpus:1; mem:32",
+		"eng2":    "F0@S0(eng2) cpus:1; mem:32",
+	} {
+		a := New(Config{})
+		a.AddAgent("S0", Agent{Total: total}, nil)
+		a.AddFramework("F0", wants(role))
+		expect(t, a.Allocate(t0), want)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	revocable := list(resources.NewCPUs(1), resources.NewMem(32), resources.NewCPUs(5, resources.WithRevocable()))
+	refined := list(resources.NewCPUs(1), resources.NewCPUs(7, resources.WithRole("*"), resources.WithReservation("*", "")))
+	refined[1].Reservations = []*mesospb.Resource_ReservationInfo{
+		{Type: mesospb.Resource_ReservationInfo_STATIC.Enum(), Role: proto.String("a")},
+		{Type: mesospb.Resource_ReservationInfo_DYNAMIC.Enum(), Role: proto.String("a/b")},
+	}
+	region := func(name string) *mesospb.DomainInfo {
+		return &mesospb.DomainInfo{FaultDomain: &mesospb.DomainInfo_FaultDomain{
+			Region: &mesospb.DomainInfo_FaultDomain_RegionInfo{Name: &name}, Zone: &mesospb.DomainInfo_FaultDomain_ZoneInfo{Name: &name}}}
+	}
+	gpus := list(resources.NewCPUs(1), resources.NewGPUs(1))
+	plain := list(resources.NewCPUs(1))
+	for _, tc := range []struct {
+		name  string
+		agent Agent
+		caps  Capabilities
+		role  string
+		want  []string
+	}{
+		{"revocable without", Agent{Total: revocable}, Capabilities{}, "*", []string{"cpus:1; mem:32"}},
+		{"revocable with", Agent{Total: revocable}, Capabilities{RevocableResources: true}, "*", []string{"cpus:1; mem:32; cpus{REV}:5"}},
+		{"refined without", Agent{Total: refined}, Capabilities{}, "a/b", []string{"cpus:1"}},
+		{"refined with", Agent{Total: refined}, Capabilities{ReservationRefinement: true}, "a/b", []string{"cpus(reservations: [(STATIC,a),(DYNAMIC,a/b)]):7; cpus:1"}},
+		{"gpus without", Agent{Total: gpus}, Capabilities{}, "*", nil},
+		{"gpus with", Agent{Total: gpus}, Capabilities{GPUResources: true}, "*", []string{"cpus:1; gpus:1"}},
+		{"remote without", Agent{Total: plain, Domain: region("far")}, Capabilities{}, "*", nil},
+		{"remote with", Agent{Total: plain, Domain: region("far")}, Capabilities{RegionAware: true}, "*", []string{"cpus:1"}},
+		{"local region", Agent{Total: plain, Domain: region("here")}, Capabilities{}, "*", []string{"cpus:1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := New(Config{Region: "here"})
+			a.AddAgent("S0", tc.agent, nil)
+			a.AddFramework("F0", Framework{Roles: []string{tc.role}, Capabilities: tc.caps, Active: true})
+			got := []string(nil)
+			for _, o := range a.Allocate(t0) {
+				got = append(got, resources.Describe(resources.Unallocate(o.Resources)))
+			}
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestSharedVolumesGoToOneFrameworkAtATime(t *testing.T) {
+	shared := resources.NewDisk(10, resources.WithRole("eng"), resources.WithVolume("v", "", "data"), resources.WithShared())
+	a := New(Config{})
+	a.AddAgent("S0", Agent{Total: list(resources.NewCPUs(2), shared)}, nil)
+	a.AddFramework("F0", Framework{Roles: []string{"eng"}, Active: true, Capabilities: Capabilities{SharedResources: true}})
+	o := a.Allocate(t0)
+	if len(o) != 1 || len(o[0].Resources) != 2 {
+		t.Fatalf("got %v, want cpus and the volume", show(o))
+	}
+	// One cpu comes back: with it the volume, which the framework still holds, is offered again.
+	a.Recover("F0", "S0", resources.Allocate(list(resources.NewCPUs(1)), "eng"), nil)
+	if o := a.Allocate(t0); len(o) != 1 || len(o[0].Resources) != 2 {
+		t.Fatalf("got %v, want a cpu and another copy of the volume", show(o))
+	}
+}
+
+func TestMinimumOfAnOffer(t *testing.T) {
+	tiny := Agent{Total: list(resources.NewCPUs(0.009), resources.NewMem(31), resources.NewDisk(9999))}
+	a := New(Config{})
+	a.AddAgent("S0", tiny, nil)
+	a.AddFramework("F0", wants("*"))
+	expect(t, a.Allocate(t0))
+	f := wants("*")
+	f.MinAllocatable = map[string][]Quantities{"*": {{"disk": 1000}}}
+	a.UpdateFramework("F0", f)
+	expect(t, a.Allocate(t0), "F0@S0(*) cpus:0.009; mem:31; disk:9999")
+
+	a = New(Config{MinAllocatable: []Quantities{}})
+	a.AddAgent("S0", Agent{Total: list(resources.NewCPUs(0.001))}, nil)
+	a.AddFramework("F0", wants("*"))
+	expect(t, a.Allocate(t0), "F0@S0(*) cpus:0.001")
+}
+
+// shareOut gives 1-cpu agents one after the other and counts who gets them.
+func shareOut(a *Allocator, n int) map[string]int {
+	got := map[string]int{}
+	for i := range n {
+		a.AddAgent(fmt.Sprintf("S%03d", i), machine(1, 100), nil)
+	}
+	for _, o := range a.Allocate(t0) {
+		got[o.Framework]++
+	}
+	return got
+}
+
+func TestFairness(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		weights map[string]float64
+		roles   map[string]string // framework -> role
+		want    map[string]int    // of 60 agents
+	}{
+		{"frameworks of a role", nil, map[string]string{"F0": "r", "F1": "r", "F2": "r"}, map[string]int{"F0": 20, "F1": 20, "F2": 20}},
+		{"roles first", nil, map[string]string{"F0": "r", "F1": "r", "F2": "q"}, map[string]int{"F0": 15, "F1": 15, "F2": 30}},
+		{"weights", map[string]float64{"r": 2}, map[string]string{"F0": "r", "F1": "q"}, map[string]int{"F0": 40, "F1": 20}},
+		{"tree", nil, map[string]string{"F0": "a/x", "F1": "a/y", "F2": "b"}, map[string]int{"F0": 15, "F1": 15, "F2": 30}},
+		{"a role and its subrole", nil, map[string]string{"F0": "a", "F1": "a/x"}, map[string]int{"F0": 30, "F1": 30}},
+		{"weights within the tree", map[string]float64{"a/x": 3}, map[string]string{"F0": "a/x", "F1": "a/y", "F2": "b"}, map[string]int{"F0": 22, "F1": 8, "F2": 30}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := New(Config{Weights: tc.weights, Seed: 7})
+			for id, role := range tc.roles {
+				a.AddFramework(id, wants(role))
+			}
+			got := shareOut(a, 60)
+			for id, want := range tc.want {
+				if got[id] < want-1 || got[id] > want+1 {
+					t.Errorf("%s got %d agents, want %d: %v", id, got[id], want, got)
+				}
+			}
+		})
+	}
+}
+
+func TestTheNeediestIsServedFirst(t *testing.T) {
+	a := New(Config{})
+	a.AddFramework("F0", wants("r"))
+	a.AddFramework("F1", wants("r"))
+	a.AddAgent("S0", machine(10, 1000), nil)
+	a.AddAgent("S1", machine(1, 100), []Usage{{"F0", resources.Allocate(list(resources.NewCPUs(1), resources.NewMem(100)), "r")}})
+	expect(t, a.Allocate(t0), "F1@S0(r) cpus:10; mem:1000")
+}
+
+func TestSameSeedSameOffers(t *testing.T) {
+	run := func(seed uint64) string {
+		a := New(Config{Seed: seed})
+		for i := range 5 {
+			a.AddFramework(fmt.Sprint("F", i), wants(fmt.Sprint("r", i%2)))
+		}
+		for i := range 50 {
+			a.AddAgent(fmt.Sprint("S", i), machine(float64(1+i%3), 100), nil)
+		}
+		var b strings.Builder
+		for _, o := range a.Allocate(t0) {
+			fmt.Fprintln(&b, o.Framework, o.Agent)
+		}
+		return b.String()
+	}
+	if first, again := run(1), run(1); first != again {
+		t.Error("two runs with one seed differ")
+	}
+	if run(1) == run(2) {
+		t.Error("the seed changes nothing")
+	}
+}
+
+func TestQuota(t *testing.T) {
+	cpus := func(n float64) Quantities { return Quantities{"cpus": resources.ToFixed(n)} }
+	t.Run("a limit is not exceeded", func(t *testing.T) {
+		a := New(Config{})
+		a.SetQuota("q", nil, cpus(2))
+		a.AddFramework("F0", wants("q"))
+		a.AddAgent("S0", machine(4, 100), nil)
+		expect(t, a.Allocate(t0), "F0@S0(q) cpus:2; mem:100")
+		if d := cmp.Diff(Quantities{"cpus": 2000, "mem": 100000}, a.Consumed("q")); d != "" {
+			t.Errorf("consumed (-want +got):\n%s", d)
+		}
+	})
+	t.Run("a guarantee is kept free", func(t *testing.T) {
+		a := New(Config{})
+		a.SetQuota("q", cpus(3), nil)
+		a.AddFramework("F0", wants("other"))
+		a.AddAgent("S0", machine(4, 100), nil)
+		expect(t, a.Allocate(t0), "F0@S0(other) cpus:1; mem:100")
+		a.AddFramework("F1", wants("q"))
+		expect(t, a.Allocate(t0), "F1@S0(q) cpus:3")
+	})
+	t.Run("guarantees are served first", func(t *testing.T) {
+		a := New(Config{})
+		a.SetQuota("q", cpus(1), nil)
+		a.AddFramework("A", wants("a"))
+		a.AddFramework("Q", wants("q"))
+		a.AddAgent("S0", machine(4, 100), nil)
+		got := show(a.Allocate(t0))
+		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "Q@S0(q)") }) {
+			t.Errorf("got %q, want something for the guaranteed role", got)
+		}
+	})
+	t.Run("removal frees everything", func(t *testing.T) {
+		a := New(Config{})
+		a.SetQuota("q", nil, cpus(1))
+		a.AddFramework("F0", wants("q"))
+		a.AddAgent("S0", machine(4, 100), nil)
+		expect(t, a.Allocate(t0), "F0@S0(q) cpus:1; mem:100")
+		a.SetQuota("q", nil, nil)
+		expect(t, a.Allocate(t0), "F0@S0(q) cpus:3")
+	})
+}
+
+func TestConstraints(t *testing.T) {
+	text := func(name, v string) *mesospb.Attribute {
+		return &mesospb.Attribute{Name: &name, Type: mesospb.Value_TEXT.Enum(), Text: &mesospb.Value_Text{Value: &v}}
+	}
+	number := &mesospb.Attribute{Name: proto.String("n"), Type: mesospb.Value_SCALAR.Enum(), Scalar: &mesospb.Value_Scalar{Value: proto.Float64(1)}}
+	agent := &Agent{Hostname: "h1", Attributes: []*mesospb.Attribute{text("rack", "r1"), number}}
+	type P = schedulerpb.AttributeConstraint_Predicate
+	exists := &P{Predicate: &schedulerpb.AttributeConstraint_Predicate_Exists_{Exists: &schedulerpb.AttributeConstraint_Predicate_Exists{}}}
+	missing := &P{Predicate: &schedulerpb.AttributeConstraint_Predicate_NotExists_{NotExists: &schedulerpb.AttributeConstraint_Predicate_NotExists{}}}
+	equals := func(v string) *P {
+		return &P{Predicate: &schedulerpb.AttributeConstraint_Predicate_TextEquals_{TextEquals: &schedulerpb.AttributeConstraint_Predicate_TextEquals{Value: &v}}}
+	}
+	differs := func(v string) *P {
+		return &P{Predicate: &schedulerpb.AttributeConstraint_Predicate_TextNotEquals_{TextNotEquals: &schedulerpb.AttributeConstraint_Predicate_TextNotEquals{Value: &v}}}
+	}
+	matches := func(v string) *P {
+		return &P{Predicate: &schedulerpb.AttributeConstraint_Predicate_TextMatches_{TextMatches: &schedulerpb.AttributeConstraint_Predicate_TextMatches{Regex: &v}}}
+	}
+	on := func(attribute string, p *P) *schedulerpb.AttributeConstraint {
+		s := &schedulerpb.AttributeConstraint_Selector{Selector: &schedulerpb.AttributeConstraint_Selector_AttributeName{AttributeName: attribute}}
+		if attribute == "HOSTNAME" {
+			s.Selector = &schedulerpb.AttributeConstraint_Selector_PseudoattributeType_{PseudoattributeType: schedulerpb.AttributeConstraint_Selector_HOSTNAME}
+		}
+		return &schedulerpb.AttributeConstraint{Selector: s, Predicate: p}
+	}
+	for i, tc := range []struct {
+		attribute string
+		p         *P
+		want      bool
+	}{
+		{"rack", exists, true}, {"none", exists, false}, {"none", missing, true}, {"rack", missing, false},
+		{"rack", equals("r1"), true}, {"rack", equals("r2"), false}, {"none", equals("r1"), false}, {"n", equals("x"), true},
+		{"rack", differs("r1"), false}, {"rack", differs("r2"), true}, {"none", differs("r1"), true},
+		{"rack", matches("r[0-9]"), true}, {"rack", matches("r"), false},
+		{"HOSTNAME", equals("h1"), true}, {"HOSTNAME", equals("h2"), false},
+	} {
+		c, err := CompileConstraints(&schedulerpb.OfferConstraints{RoleConstraints: map[string]*schedulerpb.OfferConstraints_RoleConstraints{
+			"r": {Groups: []*schedulerpb.OfferConstraints_RoleConstraints_Group{{AttributeConstraints: []*schedulerpb.AttributeConstraint{on(tc.attribute, tc.p)}}}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.admit("r", agent); got != tc.want {
+			t.Errorf("%d: %s %v: got %v, want %v", i, tc.attribute, tc.p, got, tc.want)
+		}
+		if !c.admit("other role", agent) {
+			t.Errorf("%d: constrains a role that it does not name", i)
+		}
+	}
+	if _, err := CompileConstraints(&schedulerpb.OfferConstraints{RoleConstraints: map[string]*schedulerpb.OfferConstraints_RoleConstraints{
+		"r": {Groups: []*schedulerpb.OfferConstraints_RoleConstraints_Group{{AttributeConstraints: []*schedulerpb.AttributeConstraint{on("a", matches("("))}}}},
+	}}); err == nil {
+		t.Error("a broken regular expression compiled")
+	}
+}
+
+// Whatever happens, free and held resources add up to what there is, and shares are those of what is held.
+func TestNothingIsLostOrInvented(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := New(Config{Seed: rapid.Uint64().Draw(t, "seed")})
+		now := t0
+		roles := []string{"*", "a", "a/b", "c"}
+		type holding struct {
+			framework, agent string
+			list             []*mesospb.Resource
+		}
+		var held []holding
+		frameworks, agents := map[string]bool{}, map[string][]*mesospb.Resource{}
+		pick := func(m []string, what string) string {
+			slices.Sort(m)
+			return rapid.SampledFrom(m).Draw(t, what)
+		}
+		keys := func() (f, g []string) {
+			for k := range frameworks {
+				f = append(f, k)
+			}
+			for k := range agents {
+				g = append(g, k)
+			}
+			return
+		}
+		recoverIf := func(match func(holding) bool) {
+			held = slices.DeleteFunc(held, func(h holding) bool {
+				if match(h) {
+					a.Recover(h.framework, h.agent, h.list, nil)
+					return true
+				}
+				return false
+			})
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			fs, as := keys()
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0:
+				id := fmt.Sprint("F", rapid.IntRange(0, 5).Draw(t, "id"))
+				if !frameworks[id] {
+					frameworks[id] = true
+					a.AddFramework(id, wants(rapid.SliceOfNDistinct(rapid.SampledFrom(roles), 1, 3, rapid.ID).Draw(t, "roles")...))
+				}
+			case 1:
+				id := fmt.Sprint("S", rapid.IntRange(0, 5).Draw(t, "id"))
+				if agents[id] == nil {
+					total := list(resources.NewCPUs(float64(rapid.IntRange(1, 4).Draw(t, "cpus"))), resources.NewMem(128), resources.NewPorts(1, 20),
+						resources.NewCPUs(1, resources.WithRole("a")))
+					agents[id] = total
+					a.AddAgent(id, Agent{Total: total}, nil)
+				}
+			case 2, 3, 4:
+				for _, o := range a.Allocate(now) {
+					held = append(held, holding{o.Framework, o.Agent, o.Resources})
+				}
+			case 5, 6:
+				if len(held) == 0 {
+					continue
+				}
+				i := rapid.IntRange(0, len(held)-1).Draw(t, "which")
+				h := held[i]
+				if rapid.Bool().Draw(t, "partly") {
+					part := list(h.list[rapid.IntRange(0, len(h.list)-1).Draw(t, "resource")])
+					held[i].list = resources.Subtract(h.list, part)
+					a.Recover(h.framework, h.agent, part, nil)
+					if len(held[i].list) > 0 {
+						continue
+					}
+				} else {
+					a.Recover(h.framework, h.agent, h.list, &Filter{Expires: now.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "refuse")) * time.Second)})
+				}
+				held = slices.Delete(held, i, i+1)
+			case 7:
+				now = now.Add(time.Second)
+				if len(fs) > 0 && rapid.Bool().Draw(t, "revive") {
+					a.Revive(pick(fs, "framework"))
+				}
+			case 8:
+				if len(fs) > 0 {
+					id := pick(fs, "framework")
+					switch rapid.IntRange(0, 2).Draw(t, "how") {
+					case 0:
+						a.SetFrameworkActive(id, rapid.Bool().Draw(t, "active"))
+					case 1:
+						a.UpdateFramework(id, wants(rapid.SampledFrom(roles).Draw(t, "role")))
+					case 2:
+						recoverIf(func(h holding) bool { return h.framework == id })
+						a.RemoveFramework(id)
+						delete(frameworks, id)
+					}
+				}
+			case 9:
+				if len(as) > 0 {
+					id := pick(as, "agent")
+					if rapid.Bool().Draw(t, "remove") {
+						recoverIf(func(h holding) bool { return h.agent == id })
+						a.RemoveAgent(id)
+						delete(agents, id)
+					} else {
+						a.SetAgentActive(id, rapid.Bool().Draw(t, "active"))
+					}
+				}
+			}
+			for id, total := range agents {
+				sum := a.Free(id)
+				for _, h := range held {
+					if h.agent == id {
+						sum = resources.Add(sum, resources.Unallocate(h.list))
+					}
+				}
+				if !resources.Equivalent(sum, total) {
+					t.Fatalf("agent %s: free and held are %s, want %s", id, resources.Describe(sum), resources.Describe(total))
+				}
+			}
+			byFramework := map[string]Quantities{}
+			for _, h := range held {
+				if byFramework[h.framework] == nil {
+					byFramework[h.framework] = Quantities{}
+				}
+				byFramework[h.framework].add(QuantitiesOf(h.list), 1)
+			}
+			for id := range frameworks {
+				sum := Quantities{}
+				for _, c := range a.frameworks[id].clients {
+					sum.add(c.held, 1)
+				}
+				want := byFramework[id]
+				if want == nil {
+					want = Quantities{}
+				}
+				if d := cmp.Diff(want, sum); d != "" {
+					t.Fatalf("framework %s holds (-want +got):\n%s", id, d)
+				}
+			}
+		}
+	})
+}
+
+func benchmarkAllocator(agents, frameworks int) *Allocator {
+	a := New(Config{})
+	for i := range frameworks {
+		a.AddFramework(fmt.Sprint("F", i), wants(fmt.Sprint("role", i%10)))
+	}
+	for i := range agents {
+		a.AddAgent(fmt.Sprint("S", i), Agent{Total: list(resources.NewCPUs(8), resources.NewMem(16384), resources.NewDisk(100000), resources.NewPorts(31000, 32000))}, nil)
+	}
+	return a
+}
+
+// Everything is offered for the first time.
+func BenchmarkFirstRound10000Agents(b *testing.B) {
+	for _, frameworks := range []int{1, 50} {
+		b.Run(fmt.Sprintf("frameworks=%d", frameworks), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				a := benchmarkAllocator(10_000, frameworks)
+				b.StartTimer()
+				if n := len(a.Allocate(t0)); n != 10_000 {
+					b.Fatalf("%d offers", n)
+				}
+			}
+		})
+	}
+}
+
+// One agent of 10,000 has something free: the others must cost nothing.
+func BenchmarkRoundWithOneChange(b *testing.B) {
+	a := benchmarkAllocator(10_000, 50)
+	offers := a.Allocate(t0)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		o := offers[i]
+		a.Recover(o.Framework, o.Agent, o.Resources, nil)
+		offers[i] = a.Allocate(t0)[0]
+		i = (i + 1) % len(offers)
+	}
+}
+
+// All agents are declined for long: rounds must not look at them again.
+func BenchmarkIdleRoundAllDeclined(b *testing.B) {
+	a := benchmarkAllocator(10_000, 1)
+	for _, o := range a.Allocate(t0) {
+		a.Recover(o.Framework, o.Agent, o.Resources, &Filter{Expires: t0.Add(time.Hour)})
+	}
+	a.Allocate(t0)
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Allocate(t0)
+	}
+}
