@@ -20,7 +20,7 @@ func (c *cell) copyMeta(r *mesospb.Resource) {
 	c.name, c.typ = r.GetName(), r.GetType()
 	c.pb.Name, c.pb.Type = &c.name, &c.typ
 	c.pb.ProviderId = clonePB(r.ProviderId)
-	c.pb.Role = clonePtr(r.Role)
+	setOlderRole(&c.pb, clonePtr(olderRole(r)))
 	if a := r.AllocationInfo; a != nil {
 		c.pb.AllocationInfo = &mesospb.Resource_AllocationInfo{Role: clonePtr(a.Role)}
 	}

@@ -343,7 +343,8 @@ func (f *Finder) emit(kind *mesospb.Resource) *foundCell {
 	f.used++
 	p := &c.pb
 	p.Name, p.Type, p.ProviderId = kind.Name, kind.Type, kind.ProviderId
-	p.Role, p.Reservation, p.Reservations = kind.Role, kind.Reservation, kind.Reservations
+	setOlderRole(p, olderRole(kind))
+	p.Reservation, p.Reservations = kind.Reservation, kind.Reservations
 	p.AllocationInfo, p.Disk, p.Revocable, p.Shared = kind.AllocationInfo, kind.Disk, kind.Revocable, kind.Shared
 	p.Scalar, p.Ranges, p.Set = nil, nil, nil
 	c.ranges.Range = c.ranges.Range[:0]

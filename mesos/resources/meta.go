@@ -34,13 +34,14 @@ func stackOf(r *mesospb.Resource) stack {
 	if len(r.Reservations) > 0 {
 		return stack{post: r.Reservations}
 	}
-	if r.Role == nil && r.Reservation == nil {
+	role := olderRole(r)
+	if role == nil && r.Reservation == nil {
 		return stack{}
 	}
 	s := stack{pre: r.Reservation}
 	switch {
-	case r.Role != nil && *r.Role != Unreserved:
-		s.role = *r.Role
+	case role != nil && *role != Unreserved:
+		s.role = *role
 	case r.Reservation != nil:
 		// Endpoint format puts the role inside too.
 		s.role = r.Reservation.GetRole()

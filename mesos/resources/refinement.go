@@ -31,7 +31,8 @@ func upgrade(r *mesospb.Resource) {
 			r.Reservations = []*mesospb.Resource_ReservationInfo{e}
 		}
 	}
-	r.Role, r.Reservation = nil, nil
+	setOlderRole(r, nil)
+	r.Reservation = nil
 }
 
 // Downgrade returns a copy of list in pre-refinement format: role, and reservation if dynamic. It fails with a *RefinedError
@@ -63,11 +64,11 @@ func mirror(r *mesospb.Resource) {
 	switch len(r.Reservations) {
 	case 0:
 		role := Unreserved
-		r.Role = &role
+		setOlderRole(r, &role)
 	case 1:
 		e := r.Reservations[0]
 		role := e.GetRole()
-		r.Role = &role
+		setOlderRole(r, &role)
 		if e.GetType() == mesospb.Resource_ReservationInfo_DYNAMIC {
 			r.Reservation = cloneReservation(e)
 			r.Reservation.Type, r.Reservation.Role = nil, nil
@@ -93,7 +94,7 @@ func mirrorProblem(r *mesospb.Resource) problem {
 	}
 	const severalSet = "set together with several reservations; leave it unset"
 	switch {
-	case r.Role != nil:
+	case olderRole(r) != nil:
 		return problem{"role", severalSet}
 	case r.Reservation != nil:
 		return problem{"reservation", severalSet}
@@ -112,7 +113,7 @@ func olderProblem(r *mesospb.Resource) problem {
 		return problem{"reservation.type", inside}
 	case m.Role != nil:
 		return problem{"reservation.role", inside}
-	case r.GetRole() == Unreserved:
+	case olderRoleName(r) == Unreserved:
 		return problem{"reservation", `role "*" cannot be reserved; set role`}
 	}
 	return problem{}
@@ -120,15 +121,15 @@ func olderProblem(r *mesospb.Resource) problem {
 
 // singleMirrorProblem checks the endpoint format with its only reservation e.
 func singleMirrorProblem(r *mesospb.Resource, e *mesospb.Resource_ReservationInfo) problem {
-	m := r.Reservation
+	m, role := r.Reservation, olderRole(r)
 	switch {
-	case r.Role != nil && *r.Role != e.GetRole():
-		return problem{"role", fmt.Sprintf("%q differs from %q in reservations; leave it unset", *r.Role, e.GetRole())}
+	case role != nil && *role != e.GetRole():
+		return problem{"role", fmt.Sprintf("%q differs from %q in reservations; leave it unset", *role, e.GetRole())}
 	case e.GetType() != mesospb.Resource_ReservationInfo_DYNAMIC:
 		if m != nil {
 			return problem{"reservation", "set although the entry in reservations is not DYNAMIC; leave it unset"}
 		}
-	case (r.Role == nil) != (m == nil):
+	case (role == nil) != (m == nil):
 		return problem{"role", "only one of role and reservation is set beside a DYNAMIC entry in reservations; leave both unset"}
 	case m != nil && m.GetPrincipal() != e.GetPrincipal():
 		return problem{"reservation.principal", fmt.Sprintf("%q differs from %q in reservations; leave reservation unset", m.GetPrincipal(), e.GetPrincipal())}

@@ -101,7 +101,10 @@ func ToUnreserved(list []*mesospb.Resource) []*mesospb.Resource {
 	return mapList(list, unreserve)
 }
 
-func unreserve(r *mesospb.Resource) { r.Role, r.Reservation, r.Reservations = nil, nil, nil }
+func unreserve(r *mesospb.Resource) {
+	setOlderRole(r, nil)
+	r.Reservation, r.Reservations = nil, nil
+}
 
 // Flatten returns the resources without reservations and allocations, merged: how much there is of everything,
 // whoever holds it.

@@ -174,8 +174,8 @@ func reservationProblem(i int, r *mesospb.Resource) error {
 	fail := func(field, reason string, cause error) error {
 		return newValidationError(i, r, field, reason, cause)
 	}
-	if r.Role != nil {
-		if err := ValidateRole(*r.Role); err != nil {
+	if role := olderRole(r); role != nil {
+		if err := ValidateRole(*role); err != nil {
 			return fail("role", err.Error(), err)
 		}
 	}
