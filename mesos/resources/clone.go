@@ -6,13 +6,23 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// cell holds a resource together with what its pointer fields usually point at: one allocation instead of five.
+// cell holds a resource together with what its pointer fields usually point at: one allocation instead of eight.
 type cell struct {
-	pb     mesospb.Resource
-	scalar mesospb.Value_Scalar
-	name   string
-	typ    mesospb.Value_Type
-	value  float64
+	pb         mesospb.Resource
+	scalar     mesospb.Value_Scalar
+	allocation mesospb.Resource_AllocationInfo
+	name       string
+	allocRole  string
+	typ        mesospb.Value_Type
+	value      float64
+	one        [1]*mesospb.Resource_ReservationInfo // the usual length of a stack
+}
+
+// reservationCell is the same for an entry of the stack.
+type reservationCell struct {
+	pb              mesospb.Resource_ReservationInfo
+	typ             mesospb.Resource_ReservationInfo_Type
+	role, principal string
 }
 
 // copyMeta fills c.pb with a deep copy of r without its value.
@@ -22,11 +32,18 @@ func (c *cell) copyMeta(r *mesospb.Resource) {
 	c.pb.ProviderId = clonePB(r.ProviderId)
 	setOlderRole(&c.pb, clonePtr(olderRole(r)))
 	if a := r.AllocationInfo; a != nil {
-		c.pb.AllocationInfo = &mesospb.Resource_AllocationInfo{Role: clonePtr(a.Role)}
+		c.pb.AllocationInfo = &c.allocation
+		if a.Role != nil {
+			c.allocate(*a.Role)
+		}
 	}
 	c.pb.Reservation = cloneReservation(r.Reservation)
 	if n := len(r.Reservations); n > 0 {
-		c.pb.Reservations = make([]*mesospb.Resource_ReservationInfo, n)
+		if n == 1 {
+			c.pb.Reservations = c.one[:]
+		} else {
+			c.pb.Reservations = make([]*mesospb.Resource_ReservationInfo, n)
+		}
 		for i, e := range r.Reservations {
 			c.pb.Reservations[i] = cloneReservation(e)
 		}
@@ -38,6 +55,12 @@ func (c *cell) copyMeta(r *mesospb.Resource) {
 	if r.Shared != nil {
 		c.pb.Shared = &mesospb.Resource_SharedInfo{}
 	}
+}
+
+func (c *cell) allocate(role string) {
+	c.allocRole = role
+	c.allocation.Role = &c.allocRole
+	c.pb.AllocationInfo = &c.allocation
 }
 
 func (c *cell) setScalar(v float64) {
@@ -121,11 +144,21 @@ func cloneReservation(r *mesospb.Resource_ReservationInfo) *mesospb.Resource_Res
 	if r == nil {
 		return nil
 	}
-	out := &mesospb.Resource_ReservationInfo{
-		Type: clonePtr(r.Type), Role: clonePtr(r.Role), Principal: clonePtr(r.Principal),
+	c := new(reservationCell)
+	if r.Type != nil {
+		c.typ = *r.Type
+		c.pb.Type = &c.typ
+	}
+	if r.Role != nil {
+		c.role = *r.Role
+		c.pb.Role = &c.role
+	}
+	if r.Principal != nil {
+		c.principal = *r.Principal
+		c.pb.Principal = &c.principal
 	}
 	if r.Labels != nil {
-		out.Labels = clonePB(r.Labels)
+		c.pb.Labels = clonePB(r.Labels)
 	}
-	return out
+	return &c.pb
 }

@@ -164,7 +164,10 @@ type Finder struct {
 	out   []*mesospb.Resource
 	cells []*foundCell
 	used  int
-	taken Ranges
+
+	// What is still missing of the resource in hand.
+	ranges Ranges
+	items  []string
 }
 
 type foundCell struct {
@@ -198,16 +201,17 @@ func (f *Finder) Find(available []*mesospb.Resource, w *Wish) ([]*mesospb.Resour
 	return f.out, true
 }
 
-// next returns the best entry for r that is left, below the given tier; earlier entries win ties.
-func (f *Finder) next(r *mesospb.Resource, w *Wish, what aspects, whole bool, below int, after int) (at, tier int) {
+// next returns the best entry that matches: of the highest tier not above below, and in tier below only entries behind index
+// after. So a caller that passes its last answer walks through all entries in order of preference.
+func (f *Finder) next(w *Wish, below, after int, matches func(*entry) bool) (at, tier int) {
 	at = -1
 	for i := range f.pool.entries {
 		e := &f.pool.entries[i]
-		t := w.tier(e.kind)
-		if t == 0 || t > below || t == below && i <= after || t <= tier {
+		if !matches(e) {
 			continue
 		}
-		if e.whole == whole && sameMeta(e.kind, r, what) && (!whole || sameValue(e.kind, r)) && !e.empty() {
+		t := w.tier(e.kind)
+		if t > tier && (t < below || t == below && i > after) {
 			at, tier = i, t
 		}
 	}
@@ -221,24 +225,21 @@ func (f *Finder) take(r *mesospb.Resource, w *Wish) bool {
 		return !malformed(r)
 	}
 	what, whole := wishAspects(r), indivisible(r)
-	need := ToFixed(r.GetScalar().GetValue())
-	if r.GetType() == mesospb.Value_RANGES {
-		f.taken = normalize(appendWire(f.taken[:0], r.GetRanges()))
+	matches := func(e *entry) bool {
+		return e.whole == whole && !e.empty() && sameMeta(e.kind, r, what) && (!whole || sameValue(e.kind, r))
 	}
-	items := r.GetSet().GetItem()
-	itemsLeft := len(items)
-	tier, at := topTier, -1
-	for {
-		at, tier = f.next(r, w, what, whole, tier, at)
-		if at < 0 {
+	need := ToFixed(r.GetScalar().GetValue())
+	f.ranges = normalize(appendWire(f.ranges[:0], r.GetRanges()))
+	f.items = addItems(f.items[:0], r.GetSet().GetItem())
+	for tier, at := topTier, -1; ; {
+		if at, tier = f.next(w, tier, at, matches); at < 0 {
 			return false
 		}
 		e := &f.pool.entries[at]
 		switch {
 		case whole:
 			e.copies--
-			c := f.emit(e.kind)
-			c.setWhole(e.kind)
+			f.emit(e.kind).setWhole(e.kind)
 			return true
 		case r.GetType() == mesospb.Value_SCALAR:
 			n := min(need, e.fixed)
@@ -249,39 +250,51 @@ func (f *Finder) take(r *mesospb.Resource, w *Wish) bool {
 				return true
 			}
 		case r.GetType() == mesospb.Value_RANGES:
-			c := f.emit(e.kind)
-			for _, x := range f.taken {
-				for _, y := range e.ranges {
-					if b, end := max(x.Begin, y.Begin), min(x.End, y.End); b <= end {
-						c.addRange(Range{b, end})
-					}
-				}
-			}
-			f.settle(c, e)
-			if len(f.taken) == 0 {
+			f.takeRanges(e)
+			if len(f.ranges) == 0 {
 				return true
 			}
 		case r.GetType() == mesospb.Value_SET:
-			c := f.emit(e.kind)
-			for _, it := range items {
-				if hasItem(e.set, it) {
-					c.set.Item = append(c.set.Item, it)
-					itemsLeft--
-				}
-			}
-			e.set = removeItems(e.set, c.set.Item)
-			if len(c.set.Item) == 0 {
-				f.unemit()
-			} else {
-				c.pb.Set = &c.set
-			}
-			if itemsLeft == 0 {
+			f.takeItems(e)
+			if len(f.items) == 0 {
 				return true
 			}
-		default:
-			return false
 		}
 	}
+}
+
+// takeRanges takes from e what it has of f.ranges.
+func (f *Finder) takeRanges(e *entry) {
+	c := f.emit(e.kind)
+	for i, j := 0, 0; i < len(f.ranges) && j < len(e.ranges); {
+		x, y := f.ranges[i], e.ranges[j]
+		if both := (Range{max(x.Begin, y.Begin), min(x.End, y.End)}); !both.IsEmpty() {
+			c.addRange(both)
+		}
+		if x.End < y.End {
+			i++
+		} else {
+			j++
+		}
+	}
+	f.settle(c, e)
+}
+
+// takeItems takes from e what it has of f.items.
+func (f *Finder) takeItems(e *entry) {
+	c := f.emit(e.kind)
+	for _, it := range f.items {
+		if containsItem(e.set, it) {
+			c.set.Item = append(c.set.Item, it)
+		}
+	}
+	if len(c.set.Item) == 0 {
+		f.unemit()
+		return
+	}
+	e.set = removeItems(e.set, c.set.Item)
+	f.items = removeItems(f.items, c.set.Item)
+	c.pb.Set = &c.set
 }
 
 // settle moves what c got from e out of both e and the wish.
@@ -293,45 +306,27 @@ func (f *Finder) settle(c *foundCell, e *entry) {
 	for _, x := range c.ranges.Range {
 		r := Range{x.GetBegin(), x.GetEnd()}
 		e.ranges = e.ranges.remove(r)
-		f.taken = f.taken.remove(r)
+		f.ranges = f.ranges.remove(r)
 	}
 	c.pb.Ranges = &c.ranges
 }
 
 func (f *Finder) takePorts(w *Wish) bool {
 	need := uint64(w.Ports)
-	tier, at := topTier, -1
-	for {
-		at, tier = f.nextPorts(w, tier, at)
-		if at < 0 {
+	matches := func(e *entry) bool { return isPorts(e.kind) && len(e.ranges) > 0 }
+	for tier, at := topTier, -1; need > 0; {
+		if at, tier = f.next(w, tier, at, matches); at < 0 {
 			return false
 		}
 		e := &f.pool.entries[at]
-		f.taken, need = e.ranges.appendTake(f.taken[:0], need)
+		f.ranges, need = e.ranges.appendTake(f.ranges[:0], need)
 		c := f.emit(e.kind)
-		for _, r := range f.taken {
+		for _, r := range f.ranges {
 			c.addRange(r)
 		}
 		f.settle(c, e)
-		if need == 0 {
-			return true
-		}
 	}
-}
-
-func (f *Finder) nextPorts(w *Wish, below, after int) (at, tier int) {
-	at = -1
-	for i := range f.pool.entries {
-		e := &f.pool.entries[i]
-		t := w.tier(e.kind)
-		if t == 0 || t > below || t == below && i <= after || t <= tier {
-			continue
-		}
-		if isPorts(e.kind) && len(e.ranges) > 0 {
-			at, tier = i, t
-		}
-	}
-	return at, tier
+	return true
 }
 
 // emit appends a resource of the given kind, sharing its metadata.

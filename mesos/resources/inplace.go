@@ -143,9 +143,14 @@ func removeItems(set, items []string) []string {
 
 func containsItems(set, items []string) bool {
 	for _, it := range items {
-		if _, found := slices.BinarySearch(set, it); !found {
+		if !containsItem(set, it) {
 			return false
 		}
 	}
 	return true
+}
+
+func containsItem(set []string, it string) bool {
+	_, found := slices.BinarySearch(set, it)
+	return found
 }

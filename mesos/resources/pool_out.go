@@ -40,25 +40,22 @@ func (p *Pool) All() iter.Seq[Entry] {
 // Resources returns the content as a list of its own: nothing in it is shared with the pool or with what was put in.
 // Scalars are rounded to three decimals, ranges and sets are sorted, copies follow one another.
 func (p *Pool) Resources() []*mesospb.Resource {
-	return p.materialize(func(*mesospb.Resource) bool { return true })
+	return p.materialize(func(*mesospb.Resource) bool { return true }, nil)
 }
 
 // Filter returns, as Resources does, the resources whose kind keep accepts; it must look at the metadata only, not at
 // the amount.
 func (p *Pool) Filter(keep func(kind *mesospb.Resource) bool) []*mesospb.Resource {
-	return p.materialize(keep)
+	return p.materialize(keep, nil)
 }
 
 // OfferTo returns, as Resources does, what is allocatable to role, allocated to it.
 func (p *Pool) OfferTo(role string) []*mesospb.Resource {
-	out := p.materialize(func(r *mesospb.Resource) bool { return IsAllocatableTo(r, role) })
-	for _, r := range out {
-		setAllocation(r, role)
-	}
-	return out
+	return p.materialize(func(r *mesospb.Resource) bool { return IsAllocatableTo(r, role) }, &role)
 }
 
-func (p *Pool) materialize(keep func(*mesospb.Resource) bool) []*mesospb.Resource {
+// materialize makes the resources; with a role they are allocated to it.
+func (p *Pool) materialize(keep func(*mesospb.Resource) bool, role *string) []*mesospb.Resource {
 	n := 0
 	for i := range p.entries {
 		if e := &p.entries[i]; keep(e.kind) {
@@ -78,7 +75,10 @@ func (p *Pool) materialize(keep func(*mesospb.Resource) bool) []*mesospb.Resourc
 		for range max(1, e.copies) {
 			c := &cells[len(out)]
 			c.copyMeta(e.kind)
-			if p.IgnoreAllocation {
+			switch {
+			case role != nil:
+				c.allocate(*role)
+			case p.IgnoreAllocation:
 				c.pb.AllocationInfo = nil
 			}
 			e.fill(c)
