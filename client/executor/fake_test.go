@@ -198,6 +198,20 @@ func (a *fakeAgent) nextCall(want executorpb.Call_Type) *exchange {
 	return ex
 }
 
+// takeAll answers all that comes with one status; 0 means never.
+func (a *fakeAgent) takeAll(from <-chan *exchange, status int) {
+	for {
+		select {
+		case ex := <-from:
+			if status != 0 {
+				ex.answer(status)
+			}
+		case <-a.down:
+			return
+		}
+	}
+}
+
 // answer gives a call its status.
 func (ex *exchange) answer(status int) *exchange {
 	ex.status <- status

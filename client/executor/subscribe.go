@@ -191,8 +191,10 @@ func (s *Session) read(ctx context.Context, sub *Subscription) (cause error, shu
 	_ = sub.Close()
 	s.mu.Lock()
 	s.subscription = nil
-	// They are kept for the next subscription; nobody need wait for it.
-	s.ledger.releaseAll(nil)
+	if ctx.Err() == nil {
+		// They are kept for the next subscription; nobody need wait for it.
+		s.ledger.releaseAll(nil)
+	}
 	s.mu.Unlock()
 	return cause, shutdown
 }
