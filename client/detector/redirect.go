@@ -21,9 +21,9 @@ type RedirectConfig struct {
 	Interval time.Duration
 }
 
-// Redirect returns a detector that asks the masters of a list, one after the other until one answers, where
-// GET /redirect leads to: to the leader, whichever master is asked. It serves where there is no ZooKeeper to ask. A scheduler does
-// not need it, as it is redirected when it subscribes.
+// Redirect returns a detector that asks the masters of a list, one after the other until one answers, where GET
+// /redirect leads to: to the leader, whichever master is asked. It serves where there is no ZooKeeper to ask. A
+// scheduler does not need it, as it is redirected when it subscribes.
 func Redirect(cfg RedirectConfig) Detector {
 	cfg.Masters = slices.Clone(cfg.Masters)
 	if cfg.Interval <= 0 {

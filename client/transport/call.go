@@ -20,7 +20,8 @@ import (
 type Option func(*options)
 
 type options struct {
-	header http.Header
+	header        http.Header
+	headerTimeout time.Duration
 }
 
 // WithHeader sets a header of one exchange, over those of the client; an empty value removes it.
@@ -32,6 +33,12 @@ func WithHeader(name, value string) Option {
 		}
 		o.header.Set(name, value)
 	}
+}
+
+// WithHeaderTimeout replaces Config.HeaderTimeout for one exchange, such as one whose answer is an event that may
+// be hours away; 0 or less means no bound but the context.
+func WithHeaderTimeout(d time.Duration) Option {
+	return func(o *options) { o.headerTimeout = d }
 }
 
 // RecordIO asks for the answer in the streaming form of the agent's container calls: Accept is
@@ -114,6 +121,8 @@ type exchange struct {
 	body    []byte
 	stream  io.ReadCloser // instead of body, for uploads
 	started time.Time
+
+	headerTimeout time.Duration
 }
 
 func (c *Client) newExchange(ctx context.Context, method, rawURL string, msg proto.Message, opts []Option) (*exchange, error) {
@@ -129,7 +138,7 @@ func (c *Client) newExchange(ctx context.Context, method, rawURL string, msg pro
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("URL %q: want http://host:port or https://host:port", u.Redacted())
 	}
-	o := options{header: c.header()}
+	o := options{header: c.header(), headerTimeout: c.headerTimeout}
 	o.header.Set("Accept", c.codec.MediaType())
 	user := u.User
 	u.User = nil
@@ -150,7 +159,7 @@ func (c *Client) newExchange(ctx context.Context, method, rawURL string, msg pro
 	for _, opt := range opts {
 		opt(&o)
 	}
-	ex.header = o.header
+	ex.header, ex.headerTimeout = o.header, o.headerTimeout
 	return ex, nil
 }
 
@@ -220,7 +229,7 @@ func (ex *exchange) attempt(parent context.Context) (*http.Response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	req = req.WithContext(ctx)
-	timeout := ex.client.headerTimeout
+	timeout := ex.headerTimeout
 	switch {
 	case ex.stream != nil:
 		req.Body, timeout = ex.stream, 0

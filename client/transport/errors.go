@@ -112,9 +112,9 @@ func (e *StatusError) Temporary() bool {
 	return false
 }
 
-// LeaderURL returns the base URL (scheme and host) of the leader that a 307 names. The scheme is the one
-// of the redirect, or that of the URL asked where the redirect has none, as Mesos sends them. A redirect from https to http
-// is refused, as it would carry credentials in the clear.
+// LeaderURL returns the base URL (scheme and host) of the leader that a 307 names. The scheme is the one of the
+// redirect, or that of the URL asked where the redirect has none, as Mesos sends them. A redirect from https to
+// http is refused, as it would carry credentials in the clear.
 func (e *StatusError) LeaderURL() (string, error) {
 	if e.Code != http.StatusTemporaryRedirect || e.Location == "" {
 		return "", fmt.Errorf("%s names no leader", e.Error())
