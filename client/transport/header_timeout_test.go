@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,13 @@ import (
 func TestOneExchangeMayWaitLongerForItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const answersAfter = 3 * time.Hour
-		client, _ := serve(t, transport.Config{}, func(w http.ResponseWriter, r *http.Request) { time.Sleep(answersAfter) })
+		client, _ := serve(t, transport.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			select {
+			case <-time.After(answersAfter):
+			case <-r.Context().Done():
+			}
+		})
 		call := &masterpb.Call{Type: masterpb.Call_GET_HEALTH.Enum()}
 		for _, d := range []time.Duration{0, -1, answersAfter + time.Second} {
 			if err := client.Call(t.Context(), "http://"+host, call, transport.WithHeaderTimeout(d)); err != nil {
