@@ -118,36 +118,32 @@ func (p *Process) Wait() Status {
 }
 
 // Signal sends sig to the whole tree. It does nothing if nothing is left.
+//
+// The group comes first and at once, so that a shell gets the signal no later than the command it
+// waits for. The list of those outside the group is made before: they are known by their parents
+// only while these live.
 func (p *Process) Signal(sig syscall.Signal) {
-	for _, pid := range tree(p.pid, p.ended(), p.mark) {
-		if pid != p.pid {
-			_ = kill(pid, sig)
-		}
-	}
+	outside := strays(p.pid, p.ended(), p.mark)
 	p.signalGroup(sig)
+	for _, pid := range outside {
+		_ = kill(pid, sig)
+	}
 }
 
 // signalGroup reaches the group. While the leader lives, or any other member, its number cannot
 // have been given to another.
 func (p *Process) signalGroup(sig syscall.Signal) {
-	_ = killGroup(p.pid, sig)
 	p.reaped.Lock()
 	defer p.reaped.Unlock()
 	if !p.gone {
-		_ = p.os.Signal(sig)
+		_ = killGroup(p.pid, sig, p.os)
 	}
 }
 
 // Kill ends the whole tree with SIGKILL. It returns when no member is left but zombies that are
 // being waited for.
 func (p *Process) Kill() {
-	// The list comes first: a descendant is known by its parent only while that lives.
-	for _, pid := range tree(p.pid, p.ended(), p.mark) {
-		if pid != p.pid {
-			_ = kill(pid, syscall.SIGKILL)
-		}
-	}
-	p.signalGroup(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	killAll(p.pid, p.ended(), p.mark)
 }
 
@@ -165,4 +161,4 @@ func (p *Process) ended() bool {
 }
 
 // Resize tells the process that its terminal has another size.
-func (p *Process) Resize() { _ = killGroup(p.pid, signalWindowChanged) }
+func (p *Process) Resize() { p.signalGroup(signalWindowChanged) }

@@ -81,7 +81,7 @@ func parseStat(pid int, data []byte) (stat, bool) {
 // and all that carry the mark, each with its own descendants. If root has been reaped, a process
 // of its number is another one; then no group or session of that number is left either, for the
 // kernel hands out no number that still names one.
-func tree(root int, reaped bool, mark string) []int {
+func tree(root int, reaped bool, mark string) []stat {
 	list := processes()
 	self := os.Getpid()
 	if reaped && slices.ContainsFunc(list, func(s stat) bool { return s.pid == root }) {
@@ -107,9 +107,14 @@ func tree(root int, reaped bool, mark string) []int {
 			}
 		}
 	}
+	return slices.DeleteFunc(list, func(s stat) bool { return !in[s.pid] || s.zombie })
+}
+
+// strays returns the members of the tree that are not in root's group.
+func strays(root int, reaped bool, mark string) []int {
 	var pids []int
-	for _, s := range list {
-		if in[s.pid] && !s.zombie {
+	for _, s := range tree(root, reaped, mark) {
+		if s.group != root {
 			pids = append(pids, s.pid)
 		}
 	}
@@ -138,12 +143,12 @@ func marked(s stat, mark string) bool {
 func killAll(root int, reaped bool, mark string) {
 	pause := time.Millisecond
 	for range 100 {
-		pids := tree(root, reaped, mark)
-		if len(pids) == 0 {
+		members := tree(root, reaped, mark)
+		if len(members) == 0 {
 			return
 		}
-		for _, pid := range pids {
-			_ = kill(pid, syscall.SIGKILL)
+		for _, m := range members {
+			_ = kill(m.pid, syscall.SIGKILL)
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 50*time.Millisecond)

@@ -12,19 +12,12 @@ const signalWindowChanged = syscall.Signal(28)
 func statusOf(s *os.ProcessState) Status { return ExitStatus(s.ExitCode()) }
 
 // Without groups and signals only the process itself can be ended.
-func kill(pid int, sig syscall.Signal) error {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return err
-	}
-	defer p.Release()
-	return p.Kill()
-}
+func killGroup(_ int, _ syscall.Signal, p *os.Process) error { return p.Kill() }
 
-func killGroup(int, syscall.Signal) error { return nil }
-func tree(int, bool, string) []int        { return nil }
-func killAll(int, bool, string)           {}
-func setLimit(int, Limit) error           { return nil }
+func kill(int, syscall.Signal) error { return nil }
+func strays(int, bool, string) []int { return nil }
+func killAll(int, bool, string)      {}
+func setLimit(int, Limit) error      { return nil }
 
 func attributes(Spec) *syscall.SysProcAttr  { return nil }
 func guardAttributes() *syscall.SysProcAttr { return nil }

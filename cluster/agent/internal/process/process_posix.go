@@ -10,9 +10,9 @@ func attributes(spec Spec) *syscall.SysProcAttr {
 
 func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// tree returns nothing: there is no portable way to list processes, the group is all there is.
-func tree(int, bool, string) []int { return nil }
+// strays returns nothing: there is no portable way to list processes, the group is all there is.
+func strays(int, bool, string) []int { return nil }
 
-func killAll(pgid int, _ bool, _ string) { _ = killGroup(pgid, syscall.SIGKILL) }
+func killAll(pgid int, _ bool, _ string) { _ = kill(-pgid, syscall.SIGKILL) }
 
 func setLimit(int, Limit) error { return nil }

@@ -16,5 +16,6 @@ func statusOf(s *os.ProcessState) Status {
 	return Unknown
 }
 
-func kill(pid int, sig syscall.Signal) error       { return syscall.Kill(pid, sig) }
-func killGroup(pgid int, sig syscall.Signal) error { return syscall.Kill(-pgid, sig) }
+func kill(pid int, sig syscall.Signal) error { return syscall.Kill(pid, sig) }
+
+func killGroup(pgid int, sig syscall.Signal, _ *os.Process) error { return syscall.Kill(-pgid, sig) }

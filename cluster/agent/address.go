@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// defaultPort is where a mesos-agent listens.
+const defaultPort = 5051
+
+// address is where an agent can be reached.
+type address struct {
+	ip   string
+	port int
+}
+
+// addressOf derives the address from a listener. One that listens on all addresses is reached at
+// the loopback address: everything in an embedded cluster is on one machine.
+func addressOf(l net.Listener) (address, error) {
+	if l == nil {
+		return address{"127.0.0.1", defaultPort}, nil
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return address{}, fmt.Errorf("agent: listener address %q is not host:port: %w", l.Addr(), err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return address{}, fmt.Errorf("agent: listener port %q is not a number", port)
+	}
+	ip := net.ParseIP(host)
+	if ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return address{host, n}, nil
+}
+
+func (a address) hostPort() string { return net.JoinHostPort(a.ip, strconv.Itoa(a.port)) }
+
+// pid is the name of the agent's process in libprocess.
+func (a address) pid() string { return "slave(1)@" + a.hostPort() }

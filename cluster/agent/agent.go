@@ -1,0 +1,336 @@
+// Package agent is the embedded Mesos agent. It registers with a master, runs tasks as real
+// processes in sandboxes on disk, and serves the executor API, the operator API and the legacy
+// endpoints that a mesos-agent serves.
+//
+//	a, err := agent.New(agent.Config{Listener: l, Master: m, WorkDir: dir, Resources: "cpus:4;mem:2048"})
+//	...
+//	id, err := a.ID(ctx) // waits until the master has taken the agent in
+//	defer a.Close()
+//
+// An agent is an actor: all of its state belongs to one loop. Processes, downloads and HTTP
+// requests run beside the loop and hand it what they find out.
+//
+// The package follows the behaviour contract in docs/: section 4 for states and reasons, 6 for
+// executors, sandboxes and the fetcher, 7 for the operator API, 12 for defaults. Files are named by
+// what they implement: msg_*.go for what a master sends, call_*.go for what executors call.
+//
+// Unlike a mesos-agent it isolates nothing: tasks run as the user of this program, in its
+// namespaces, without cgroups.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
+	"github.com/mesokit/mesokit/cluster/agent/internal/process"
+	"github.com/mesokit/mesokit/cluster/internal/files"
+	"github.com/mesokit/mesokit/cluster/internal/link"
+	"github.com/mesokit/mesokit/cluster/internal/loop"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
+// Errors of an agent.
+var (
+	// ErrClosed is returned by methods of an agent that has ended.
+	ErrClosed = errors.New("agent: closed")
+)
+
+// RefusedError is returned by ID when the master does not let the agent join.
+type RefusedError struct{ Message string }
+
+func (e *RefusedError) Error() string { return "agent: the master refused the agent: " + e.Message }
+
+// Config of an agent. All fields but WorkDir have a meaningful zero value.
+type Config struct {
+	// Listener is where the HTTP endpoints are served; the agent closes it. Without one there are
+	// no endpoints, so that no custom executor can run.
+	Listener net.Listener
+	// Master is whom to register with. Nil waits for SetMaster.
+	Master link.Acceptor
+	// WorkDir holds sandboxes, volumes and the fetcher's cache. It is made when it is needed, and
+	// nothing in it is ever removed but by DESTROY and by containers that are removed.
+	WorkDir string
+	// Hostname that is advertised; empty means localhost.
+	Hostname string
+	// Resources in the syntax of the flag --resources. What is not named is detected.
+	Resources string
+	// ResourceList holds resources besides Resources, if text will not do.
+	ResourceList []*mesospb.Resource
+	// Attributes in the syntax of the flag --attributes.
+	Attributes string
+	// Domain is the fault domain, if any.
+	Domain *mesospb.DomainInfo
+	// Environment is given to every executor, as by --executor_environment_variables.
+	Environment map[string]string
+	// Runner may take tasks away from real execution; nil takes none.
+	Runner Runner
+	// Logger gets what the agent has to say; nil means nothing is logged.
+	Logger *slog.Logger
+
+	// RegistrationBackoff is how long to wait for an answer of the master before asking again,
+	// doubling up to a minute; 0 means 1 s.
+	RegistrationBackoff time.Duration
+	// ExecutorRegistrationTimeout is how long an executor may take to subscribe, fetching of its
+	// URIs included; 0 means 1 min.
+	ExecutorRegistrationTimeout time.Duration
+	// ExecutorShutdownGrace is how long an executor may take to end after SHUTDOWN; 0 means 5 s.
+	ExecutorShutdownGrace time.Duration
+	// UpdateRetryMin and UpdateRetryMax bound the wait before an unacknowledged status
+	// update is sent again; it doubles each time. 0 means 10 s and 10 min.
+	UpdateRetryMin, UpdateRetryMax time.Duration
+}
+
+// ExecutorHeartbeatInterval is the time between HEARTBEAT events to executors.
+const ExecutorHeartbeatInterval = 30 * time.Minute
+
+// Version is the version of Mesos whose behaviour this follows.
+const Version = "1.12.0"
+
+func (c Config) withDefaults() Config {
+	if c.Hostname == "" {
+		c.Hostname = "localhost"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		to    *time.Duration
+		value time.Duration
+	}{
+		{&c.RegistrationBackoff, time.Second},
+		{&c.ExecutorRegistrationTimeout, time.Minute},
+		{&c.ExecutorShutdownGrace, 5 * time.Second},
+		{&c.UpdateRetryMin, 10 * time.Second},
+		{&c.UpdateRetryMax, 10 * time.Minute},
+	} {
+		if *d.to <= 0 {
+			*d.to = d.value
+		}
+	}
+	return c
+}
+
+// Agent is a running agent. Its methods are safe for concurrent use.
+type Agent struct {
+	cfg     Config
+	log     *slog.Logger
+	loop    *loop.Loop
+	spawner *process.Spawner
+	fetch   *fetcher.Fetcher
+	files   *files.Files
+	address address
+	started time.Time
+
+	server *http.Server
+	client *http.Client
+	ctx    context.Context // ends when the agent closes
+	cancel context.CancelFunc
+	work   sync.WaitGroup // goroutines beside the loop
+
+	requests struct { // HTTP requests being served
+		sync.Mutex
+		sync.WaitGroup
+		closed bool
+	}
+
+	joined    chan struct{} // closed when id is known or joining has failed
+	joinOnce  sync.Once
+	id        string        // set before joined is closed
+	refused   error         // set before joined is closed
+	done      chan struct{} // closed when everything has ended
+	closeOnce sync.Once
+	closeErr  error
+
+	state // what the loop owns
+}
+
+// state is touched by functions on the loop only.
+type state struct {
+	info       *mesospb.AgentInfo
+	total      []*mesospb.Resource
+	attributes []*mesospb.Attribute
+
+	master      link.Acceptor
+	conn        *masterConn // nil while there is none
+	masterInfo  *mesospb.MasterInfo
+	registered  bool
+	registerAt  time.Time
+	attempts    int // registrations sent without an answer
+	retry       *loop.Timer
+	pingTimer   *loop.Timer
+	pingWait    time.Duration
+	drain       *link.Drain
+	drainedFrom time.Time
+
+	frameworks map[string]*framework
+	completed  []*framework // oldest first, at most maxCompletedFrameworks
+	streams    map[streamKey]*stream
+	containers map[string]*container
+	seq        uint64 // orders what is made
+	counts     counters
+
+	closing bool
+	idle    chan struct{} // made by Close, closed when no container is left
+}
+
+// New starts an agent. It returns before the agent is registered: see ID. Errors are those of the
+// configuration.
+func New(cfg Config) (*Agent, error) {
+	cfg = cfg.withDefaults()
+	a := &Agent{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		files:   files.New(),
+		started: time.Now(),
+		joined:  make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	a.frameworks = map[string]*framework{}
+	a.streams = map[streamKey]*stream{}
+	a.containers = map[string]*container{}
+	if cfg.WorkDir != "" {
+		dir, err := filepath.Abs(cfg.WorkDir)
+		if err != nil {
+			return nil, fmt.Errorf("agent: work directory %q: %w", cfg.WorkDir, err)
+		}
+		a.cfg.WorkDir = dir
+	}
+	var err error
+	if a.total, err = a.findResources(); err != nil {
+		return nil, err
+	}
+	if a.attributes, err = resources.ParseAttributes(cfg.Attributes); err != nil {
+		return nil, fmt.Errorf("agent: attributes %q: %w", cfg.Attributes, err)
+	}
+	if a.address, err = addressOf(cfg.Listener); err != nil {
+		return nil, err
+	}
+	a.info = a.describe()
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.spawner = process.NewSpawner(a.cfg.WorkDir)
+	a.client = newHTTPClient()
+	a.fetch = &fetcher.Fetcher{Client: a.client, Cache: fetcher.NewCache(filepath.Join(a.cfg.WorkDir, "fetch"), 0)}
+	a.loop = loop.New()
+	if cfg.Listener != nil {
+		a.serve(cfg.Listener)
+	}
+	a.loop.Post(func() { a.setMaster(cfg.Master) })
+	return a, nil
+}
+
+// newHTTPClient returns the client of fetches and checks, with connections of its own to close.
+func newHTTPClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: fetcher.StallTimeout,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}}
+}
+
+// Addr returns the host:port of the HTTP endpoints.
+func (a *Agent) Addr() string { return a.address.hostPort() }
+
+// ID waits until the agent is registered and returns its id. It returns a RefusedError if the
+// master does not want the agent, and ErrClosed if the agent ends before.
+func (a *Agent) ID(ctx context.Context) (string, error) {
+	select {
+	case <-a.joined:
+		if a.refused != nil {
+			return "", a.refused
+		}
+		return a.id, nil
+	case <-a.done:
+		return "", ErrClosed
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// SetMaster makes the agent leave its master for another. Its tasks go on. Nil leaves it without.
+func (a *Agent) SetMaster(master link.Acceptor) {
+	a.loop.Post(func() { a.setMaster(master) })
+}
+
+// Done is closed when the agent has ended: by Close or Kill, or because its master removed it.
+func (a *Agent) Done() <-chan struct{} { return a.done }
+
+// Close takes the agent out of the cluster: it tells the master, kills all tasks and executors
+// with everything they started, and waits until nothing of them is left. Sandboxes stay.
+// Closing again waits and returns the same error.
+func (a *Agent) Close() error {
+	a.end(true)
+	<-a.done
+	return a.closeErr
+}
+
+// Kill is Close without a word to the master, which sees a broken connection and then silence, as
+// when a machine fails.
+func (a *Agent) Kill() error {
+	a.end(false)
+	<-a.done
+	return a.closeErr
+}
+
+// end begins the end in a goroutine of its own, which is the last to go. It may be called from the loop.
+func (a *Agent) end(unregister bool) {
+	a.closeOnce.Do(func() { go a.finish(unregister) })
+}
+
+func (a *Agent) finish(unregister bool) {
+	defer close(a.done)
+	idle := make(chan struct{})
+	_ = a.loop.Do(context.Background(), func() {
+		a.closing = true
+		if unregister && a.registered {
+			a.send(link.Unregister{})
+		}
+		a.disconnect()
+		a.stopStreams()
+		a.idle = idle
+		for _, c := range a.containers {
+			a.destroy(c)
+		}
+		a.checkIdle()
+	})
+	a.cancel() // ends event streams and downloads
+	a.requests.Lock()
+	a.requests.closed = true
+	a.requests.Unlock()
+	if a.server != nil {
+		a.closeErr = a.server.Close()
+	}
+	<-idle
+	a.requests.Wait()
+	a.work.Wait()
+	a.loop.Close()
+	a.spawner.Close()
+	a.client.CloseIdleConnections()
+}
+
+// async runs f beside the loop; what it returns then runs on the loop.
+func (a *Agent) async(f func() func()) {
+	a.work.Go(func() {
+		if then := f(); then != nil {
+			a.loop.Post(then)
+		}
+	})
+}
+
+// nextSeq returns a number greater than all before.
+func (a *Agent) nextSeq() uint64 {
+	a.seq++
+	return a.seq
+}

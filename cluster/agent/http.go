@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/mesokit/mesokit/cluster/internal/httpapi"
+)
+
+// prefix is the name under which all endpoints are served a second time, as Mesos serves those of a
+// process.
+const prefix = "/slave(1)"
+
+// serve serves the endpoints on l until the agent ends.
+func (a *Agent) serve(l net.Listener) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/v1/executor", a.executorAPI)
+	mux.HandleFunc("/api/v1/executor/", a.executorAPI)
+	a.files.Register(mux)
+
+	outer := http.NewServeMux()
+	outer.Handle("/", mux)
+	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
+	a.server = &http.Server{
+		Handler:     a.counted(outer),
+		BaseContext: func(net.Listener) context.Context { return a.ctx },
+	}
+	a.work.Go(func() { _ = a.server.Serve(l) })
+}
+
+// counted lets Close wait for the requests that are being served.
+func (a *Agent) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.requests.Lock()
+		closed := a.requests.closed
+		if !closed {
+			a.requests.Add(1)
+		}
+		a.requests.Unlock()
+		if closed {
+			httpapi.Error(w, http.StatusServiceUnavailable, "Agent is shutting down")
+			return
+		}
+		defer a.requests.Done()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// do runs f on the loop for a request. It answers 503 and reports false if the agent has ended.
+func (a *Agent) do(w http.ResponseWriter, r *http.Request, f func()) bool {
+	if err := a.loop.Do(r.Context(), f); err != nil {
+		httpapi.Error(w, http.StatusServiceUnavailable, "Agent is shutting down")
+		return false
+	}
+	return true
+}

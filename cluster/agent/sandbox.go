@@ -1,0 +1,177 @@
+package agent
+
+// Sandboxes, laid out below the work directory as Mesos lays them out:
+//
+//	slaves/<agent>/frameworks/<framework>/executors/<executor>/runs/<container>/   of an executor, 0750
+//	slaves/<agent>/frameworks/<framework>/executors/<executor>/runs/latest         a link to the newest
+//	.../runs/<container>/containers/<nested>/                                      of a nested container
+//	.../runs/<container>/tasks/<task>                                              a link to a nested task's
+//	containers/<container>/                                                        of a standalone container
+//	volumes/roles/<role>/<persistence id>/                                         of a persistent volume
+//
+// stdout and stderr are in each. Sandboxes are served by the files endpoints under their path, under that
+// of latest, and under /frameworks/<framework>/executors/<executor>/runs/latest.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
+// preparation says what a container's sandbox must hold before its process is started.
+type preparation struct {
+	uris      []*mesospb.CommandInfo_URI
+	user      string
+	container *mesospb.ContainerInfo
+	resources []*mesospb.Resource
+	latest    bool   // the sandbox is the newest of an executor
+	task      string // id of the task that a nested container is for
+}
+
+func (a *Agent) executorDir(framework, executor, container string) string {
+	return filepath.Join(a.runsDir(framework, executor), container)
+}
+
+func (a *Agent) runsDir(framework, executor string) string {
+	return filepath.Join(a.cfg.WorkDir, "slaves", a.id, "frameworks", framework, "executors", executor, "runs")
+}
+
+// volumeDir returns the directory of a persistent volume.
+func (a *Agent) volumeDir(r *mesospb.Resource) string {
+	role := strings.ReplaceAll(resources.ReservationRole(r), "/", " ")
+	base := a.cfg.WorkDir
+	switch source := r.GetDisk().GetSource(); source.GetType() {
+	case mesospb.Resource_DiskInfo_Source_MOUNT:
+		return a.diskRoot(source.GetMount().GetRoot()) // the whole disk
+	case mesospb.Resource_DiskInfo_Source_PATH:
+		base = a.diskRoot(source.GetPath().GetRoot())
+	}
+	return filepath.Join(base, "volumes", "roles", role, r.GetDisk().GetPersistence().GetId())
+}
+
+// diskRoot returns where a disk is; a relative root is below the work directory.
+func (a *Agent) diskRoot(root string) string {
+	if filepath.IsAbs(root) {
+		return root
+	}
+	return filepath.Join(a.cfg.WorkDir, root)
+}
+
+// makeSandbox runs beside the loop. Its error is what Mesos says of a container that could not be
+// launched.
+func (a *Agent) makeSandbox(c *container, p preparation) error {
+	if a.cfg.WorkDir == "" {
+		return errors.New("the agent has no work directory to make a sandbox in")
+	}
+	if err := unsupported(p.container); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(c.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if p.latest {
+		if err := relink(c.dir, filepath.Join(filepath.Dir(c.dir), "latest")); err != nil {
+			return err
+		}
+	}
+	if p.task != "" && c.parent != nil {
+		tasks := filepath.Join(c.parent.dir, "tasks")
+		if err := os.MkdirAll(tasks, 0o755); err != nil {
+			return err
+		}
+		if err := relink(c.dir, filepath.Join(tasks, p.task)); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		file, err := openOutput(c.dir, name)
+		if err != nil {
+			return err
+		}
+		file.Close()
+	}
+	if err := a.makeVolumes(c, p); err != nil {
+		return err
+	}
+	return a.fetchURIs(c, p)
+}
+
+// fetchURIs runs beside the loop.
+func (a *Agent) fetchURIs(c *container, p preparation) error {
+	if len(p.uris) == 0 {
+		return nil
+	}
+	log, err := openOutput(c.dir, "stderr")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	err = a.fetch.Fetch(c.ctx, p.uris, c.dir, p.user, log)
+	var failed *fetcher.Error
+	if errors.As(err, &failed) && c.ctx.Err() == nil {
+		a.log.Warn("cannot fetch", "container", c.key, "uri", failed.URI, "error", failed.Err)
+		// The URI is in the sandbox's stderr; this is what a mesos-agent has to say.
+		return fmt.Errorf("Failed to fetch all URIs for container '%s': exited with status 1", c.key) //nolint:staticcheck // the text is Mesos's
+	}
+	if err != nil {
+		return context.Cause(c.ctx)
+	}
+	return nil
+}
+
+// openOutput opens a log of a sandbox for appending. A link in its place is not followed out of the
+// sandbox.
+func openOutput(dir, name string) (*os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+// relink makes link point to target, whatever it pointed to before.
+func relink(target, link string) error {
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(target, link)
+}
+
+// attachSandbox serves a sandbox from now on.
+func (a *Agent) attachSandbox(c *container) {
+	a.files.Attach(c.dir, c.dir)
+	if e := c.executor; e != nil && !c.nested() {
+		a.files.Attach(c.dir, filepath.Join(filepath.Dir(c.dir), "latest"))
+		a.files.Attach(c.dir, virtualPath(e))
+	}
+}
+
+// virtualPath is the short name of an executor's newest sandbox.
+func virtualPath(e *executor) string {
+	return "/frameworks/" + e.framework.id() + "/executors/" + e.id() + "/runs/latest"
+}
+
+// unsupported explains what this agent cannot give a container.
+func unsupported(c *mesospb.ContainerInfo) error {
+	switch {
+	case c == nil:
+		return nil
+	case c.GetType() == mesospb.ContainerInfo_DOCKER:
+		return errors.New("No container runtime for type DOCKER: the embedded agent runs plain processes; use a MESOS container without an image") //nolint:staticcheck
+	case c.GetMesos().GetImage() != nil:
+		return errors.New("Container images are not supported: the embedded agent runs plain processes; fetch what the task needs with URIs") //nolint:staticcheck
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package agent
+
+// Volumes of a container appear in its sandbox as symbolic links:
+//
+//   - a persistent volume at volume.container_path, to its directory under volumes/;
+//   - host_path, or source HOST_PATH: to that path, or to that path of the sandbox if it is relative;
+//   - source SANDBOX_PATH SELF: to a directory of the sandbox; PARENT: of the executor's;
+//   - source SECRET by value: a file with the secret's bytes.
+//
+// Without privileges nothing can be mounted, so container_path must be relative, and mode RO is not
+// enforced. What cannot be given is refused.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
+// makeVolumes runs beside the loop.
+func (a *Agent) makeVolumes(c *container, p preparation) error {
+	for _, r := range p.resources {
+		if !resources.IsPersistentVolume(r) {
+			continue
+		}
+		dir := a.volumeDir(r)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("persistent volume '%s': %w", r.GetDisk().GetPersistence().GetId(), err)
+		}
+		if err := a.linkVolume(c, dir, r.GetDisk().GetVolume().GetContainerPath()); err != nil {
+			return err
+		}
+	}
+	for _, v := range p.container.GetVolumes() {
+		if err := a.makeVolume(c, v); err != nil {
+			return fmt.Errorf("volume '%s': %w", v.GetContainerPath(), err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) makeVolume(c *container, v *mesospb.Volume) error {
+	host := v.GetHostPath()
+	switch s := v.GetSource(); {
+	case v.GetImage() != nil:
+		return errors.New("volumes from images are not supported by the embedded agent")
+	case s == nil:
+	case s.GetType() == mesospb.Volume_Source_HOST_PATH:
+		host = s.GetHostPath().GetPath()
+	case s.GetType() == mesospb.Volume_Source_SANDBOX_PATH:
+		return a.sandboxPathVolume(c, v)
+	case s.GetType() == mesospb.Volume_Source_SECRET:
+		value, err := secretValue(s.GetSecret())
+		if err != nil {
+			return err
+		}
+		return writeInSandbox(c.dir, v.GetContainerPath(), value)
+	default:
+		return fmt.Errorf("volumes of source %v are not supported by the embedded agent", s.GetType())
+	}
+	if host == "" {
+		return errors.New("neither host_path nor source is set")
+	}
+	if !filepath.IsAbs(host) {
+		return a.sandboxDirVolume(c, c.dir, host, v.GetContainerPath())
+	}
+	if _, err := os.Stat(host); err != nil {
+		if err := os.MkdirAll(host, 0o755); err != nil {
+			return err
+		}
+	}
+	return a.linkVolume(c, host, v.GetContainerPath())
+}
+
+func (a *Agent) sandboxPathVolume(c *container, v *mesospb.Volume) error {
+	sp := v.GetSource().GetSandboxPath()
+	switch sp.GetType() {
+	case mesospb.Volume_Source_SandboxPath_SELF:
+		return a.sandboxDirVolume(c, c.dir, sp.GetPath(), v.GetContainerPath())
+	case mesospb.Volume_Source_SandboxPath_PARENT:
+		if c.parent == nil {
+			return errors.New("a SANDBOX_PATH of type PARENT needs a nested container")
+		}
+		return a.sandboxDirVolume(c, c.parent.dir, sp.GetPath(), v.GetContainerPath())
+	}
+	return fmt.Errorf("unknown type %v of SANDBOX_PATH", sp.GetType())
+}
+
+// sandboxDirVolume links a directory of a sandbox, which is made if it is not there.
+func (a *Agent) sandboxDirVolume(c *container, sandbox, path, containerPath string) error {
+	if !filepath.IsLocal(path) {
+		return fmt.Errorf("path '%s' must be relative and within the sandbox", path)
+	}
+	root, err := os.OpenRoot(sandbox)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return a.linkVolume(c, filepath.Join(sandbox, path), containerPath)
+}
+
+// linkVolume makes a link in the sandbox and lets the files endpoints follow it.
+func (a *Agent) linkVolume(c *container, target, containerPath string) error {
+	if !filepath.IsLocal(containerPath) {
+		return fmt.Errorf("container_path '%s' must be relative: the embedded agent mounts nothing", containerPath)
+	}
+	link := filepath.Join(c.dir, containerPath)
+	if link == filepath.Clean(target) {
+		return nil
+	}
+	root, err := os.OpenRoot(c.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if dir := filepath.Dir(containerPath); dir != "." {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if have, err := root.Readlink(containerPath); err == nil && have == target {
+		return nil
+	}
+	if err := root.Symlink(target, containerPath); err != nil {
+		return err
+	}
+	a.files.Attach(target, link)
+	if e := c.executor; e != nil && !c.nested() {
+		a.files.Attach(target, virtualPath(e)+"/"+filepath.ToSlash(containerPath))
+	}
+	return nil
+}
+
+func writeInSandbox(sandbox, path string, data []byte) error {
+	if !filepath.IsLocal(path) {
+		return fmt.Errorf("container_path '%s' must be relative", path)
+	}
+	root, err := os.OpenRoot(sandbox)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if dir := filepath.Dir(path); dir != "." {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return root.WriteFile(path, data, 0o600)
+}
+
+// secretValue returns the bytes of a secret that is given by value.
+func secretValue(s *mesospb.Secret) ([]byte, error) {
+	if s.GetType() == mesospb.Secret_VALUE && s.GetValue() != nil {
+		return s.GetValue().GetData(), nil
+	}
+	return nil, fmt.Errorf("secrets of type %v need a secret resolver, which the embedded agent has not; give the secret by value", s.GetType())
+}
