@@ -97,8 +97,3 @@ func (e *event) Label() string {
 	}
 	return strings.Join(parts, " ")
 }
-
-// ordered says whether the order of two events of a stream matters.
-func ordered(a, b *event) bool {
-	return a.lane == b.lane || !a.loose && !b.loose
-}

@@ -201,4 +201,3 @@ func (c *Capture) clone() *Capture {
 func deepCopy(v any) any {
 	return transform(v, "", func(string, any) (any, bool) { return nil, false })
 }
-

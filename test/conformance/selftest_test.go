@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ func replayable(t *testing.T) []*Capture {
 	var captures []*Capture
 	for _, file := range files {
 		switch filepath.Base(file) {
-		case "f14_executor_side.json", "f18_zookeeper_nodes.json", "f16_agent_loss.json":
+		case "f14_executor_side.json", "f18_zookeeper_nodes.json": // not conversations with a master
 			continue
 		}
 		captures = append(captures, load(t, file))
@@ -43,11 +44,21 @@ func load(t *testing.T, file string) *Capture {
 	return c
 }
 
+// obedient is a target that does as told, which in a recording changes nothing.
+type obedient struct {
+	Remote
+	Uncontrolled
+}
+
+func (o obedient) Control() Control                       { return o }
+func (obedient) KillAgent(context.Context, string) error  { return nil }
+func (obedient) StartAgent(context.Context, string) error { return nil }
+
 // against replays a capture to a server that plays another one.
 func against(t *testing.T, recording, played *Capture, pace time.Duration) ([]Row, *scripted) {
 	t.Helper()
 	server := play(t, played)
-	rows, err := NewSession(Remote(strings.TrimPrefix(server.URL, "http://"))).
+	rows, err := NewSession(obedient{Remote: Remote(strings.TrimPrefix(server.URL, "http://"))}).
 		Run(t.Context(), recording, Options{Slack: 300 * time.Millisecond, Retries: true, Pace: pace})
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +76,14 @@ func TestACaptureIsTheSameAsItself(t *testing.T) {
 					t.Errorf("%+v", row)
 				}
 			}
-			if len(rows) != len(c.Exchanges) {
-				t.Errorf("%d rows for %d exchanges", len(rows), len(c.Exchanges))
+			requests := 0
+			for _, e := range c.Exchanges {
+				if e.Request != nil {
+					requests++
+				}
+			}
+			if len(rows) != requests {
+				t.Errorf("%d rows for %d requests", len(rows), requests)
 			}
 			for _, p := range server.problems {
 				t.Error(p)

@@ -1,0 +1,186 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A Setup is the cluster that a case was recorded with.
+type Setup struct {
+	Agents []AgentSetup
+	// PingTimeout and PingTimeouts are how long the master waits for an agent's answer, and how
+	// many it may miss; zero for Mesos' defaults.
+	PingTimeout  time.Duration
+	PingTimeouts int
+}
+
+// An AgentSetup is an agent, in the notation of mesos-agent's flags.
+type AgentSetup struct {
+	Hostname, Resources, Attributes string
+}
+
+// usual is what nearly all captures were taken from.
+var usual = Setup{Agents: []AgentSetup{{
+	Hostname: "localhost", Resources: "cpus:4;mem:2048;disk:4096;ports:[31000-32000]", Attributes: "rack:r1;zone:z1",
+}}}
+
+// pair is what f16 was taken from.
+var pair = Setup{
+	Agents: []AgentSetup{
+		{Hostname: "a1", Resources: "cpus:2;mem:512;disk:512;ports:[31000-31010]"},
+		{Hostname: "a2", Resources: "cpus:2;mem:512;disk:512;ports:[31000-31010]"},
+	},
+	PingTimeout: time.Second, PingTimeouts: 2,
+}
+
+// A Case is a capture and how to replay it.
+type Case struct {
+	Name  string
+	Setup Setup
+	// Companion is a file with exchanges that belong to the case but were not recorded.
+	Companion string
+	// Retries says that the case is about updates that are sent again.
+	Retries bool
+	// Control says that the case needs power over the cluster.
+	Control bool
+	// run replays the case; nil for the usual way.
+	run func(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error)
+}
+
+// Groups lists all cases. Those of one group run one after the other on one cluster: what one leaves
+// behind is part of what the next one recorded. The groups that take longest come first.
+func Groups() [][]Case {
+	return [][]Case{
+		{{Name: "f02_no_ack_retry", Setup: usual, Retries: true}},
+		{{Name: "f13_operator", Setup: usual, Companion: "testdata/f13_companion.json"}, {Name: "f17_drain_maintenance", Setup: usual}},
+		{{Name: "f04_invalid_tasks", Setup: usual}},
+		{{Name: "f12_checks", Setup: usual}},
+		{{Name: "f09_calls", Setup: usual}},
+		{{Name: "f08_task_group", Setup: usual}},
+		{{Name: "f16_agent_loss", Setup: pair, Control: true}},
+		{{Name: "f06_reconcile", Setup: usual}},
+		{{Name: "f07_reserve_volume", Setup: usual}},
+		{{Name: "f01_command_task", Setup: usual}},
+		{{Name: "f03_kill", Setup: usual}},
+		{{Name: "f10_http_errors", Setup: usual}},
+		{{Name: "f14_executor", Setup: usual, run: runWithProbe}, {Name: "f14_executor_side", Setup: usual, run: compareProbe}},
+		{{Name: "f15_protobuf", Setup: usual}},
+		{{Name: "f18_zookeeper_nodes", Setup: usual, Control: true, run: compareNodes}},
+		{{Name: "f19_follower", Setup: usual, Control: true, run: runAtFollower}},
+	}
+}
+
+// RunOptions are what a run of cases needs besides the target.
+type RunOptions struct {
+	Options
+	Captures string // directory of the captures
+	Scratch  string // directory for files that the cases need
+	Binary   string // path of a program that becomes the probe if ProbeVariable is set; empty for none
+}
+
+// RunGroup replays the cases of a group to a target, and says which could not be run and why.
+func RunGroup(ctx context.Context, group []Case, t Target, opts RunOptions) (rows []Row, notRun []NotRun, err error) {
+	s := NewSession(t)
+	for _, c := range group {
+		if c.Control && t.Control() == nil {
+			notRun = append(notRun, NotRun{c.Name, "needs power over the cluster"})
+			continue
+		}
+		run := c.run
+		if run == nil {
+			run = runUsual
+		}
+		found, err := run(ctx, c, s, opts)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			notRun = append(notRun, NotRun{c.Name, err.Error()})
+		case err != nil:
+			return rows, notRun, err
+		default:
+			rows = append(rows, found...)
+		}
+	}
+	return rows, notRun, nil
+}
+
+func (o RunOptions) capture(c Case) (*Capture, error) {
+	capture, err := Load(filepath.Join(o.Captures, c.Name+".json"))
+	if err != nil || c.Companion == "" {
+		return capture, err
+	}
+	companion, err := Load(c.Companion)
+	if err != nil {
+		return nil, err
+	}
+	return capture.With(companion), nil
+}
+
+func runUsual(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	capture, err := opts.capture(c)
+	if err != nil {
+		return nil, err
+	}
+	opts.Retries = c.Retries
+	return s.Run(ctx, capture, opts.Options)
+}
+
+// runWithProbe replays f14 with our probe in the place of the recorded one.
+func runWithProbe(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
+		return nil, fmt.Errorf("needs an executor on the agent's host: %w", errors.ErrUnsupported)
+	}
+	opts.Replace = map[string]string{recordedProbe: opts.probeCommand()}
+	return runUsual(ctx, c, s, opts)
+}
+
+func (o RunOptions) transcript() string { return filepath.Join(o.Scratch, "f14_executor_side.json") }
+
+func (o RunOptions) probeCommand() string {
+	return fmt.Sprintf("exec env %s='%s' '%s'", ProbeVariable, o.transcript(), o.Binary)
+}
+
+// compareProbe compares what the probe wrote down during f14.
+func compareProbe(_ context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
+		return nil, fmt.Errorf("needs an executor on the agent's host: %w", errors.ErrUnsupported)
+	}
+	recorded, err := os.ReadFile(filepath.Join(opts.Captures, c.Name+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("conformance: %w", err)
+	}
+	transcript, err := readTranscript(opts.transcript())
+	if err != nil {
+		return nil, err
+	}
+	return s.CompareTranscript(c.Name, recorded, transcript, map[string]string{
+		s.Target.Control().WorkDir("localhost"): recordedWorkDir,
+		opts.probeCommand():                     recordedProbe,
+	})
+}
+
+// compareNodes compares what the masters keep in ZooKeeper.
+func compareNodes(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	nodes, err := s.Target.Control().ZooKeeperNodes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the nodes in ZooKeeper: %w", err)
+	}
+	recorded, err := os.ReadFile(filepath.Join(opts.Captures, c.Name+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("conformance: %w", err)
+	}
+	return CompareNodes(c.Name, recorded, nodes)
+}
+
+// runAtFollower replays f19 to a master that does not lead.
+func runAtFollower(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	follower, err := s.Target.Control().Follower(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("a master that does not lead: %w", err)
+	}
+	opts.Base = follower
+	return runUsual(ctx, c, s, opts)
+}
