@@ -2,9 +2,11 @@ package resources
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
@@ -295,6 +297,73 @@ func TestExclusiveDisksAndVolumesAreThings(t *testing.T) {
 	*elsewhere.Disk.Volume.ContainerPath = "elsewhere"
 	if !Contains(list{volume}, list{elsewhere}) {
 		t.Error("where a volume is mounted should not matter")
+	}
+}
+
+func TestKindsDifferInEveryPieceOfMetadata(t *testing.T) {
+	source := func(change func(*mesospb.Resource_DiskInfo_Source)) Option {
+		s := &mesospb.Resource_DiskInfo_Source{
+			Type: mesospb.Resource_DiskInfo_Source_PATH.Enum(), Path: &mesospb.Resource_DiskInfo_Source_Path{Root: proto.String("/a")},
+			Vendor: proto.String("v"), Id: proto.String("i"), Profile: proto.String("p"),
+			Metadata: &mesospb.Labels{Labels: []*mesospb.Label{{Key: proto.String("k")}, {Key: proto.String("l")}}},
+		}
+		change(s)
+		return WithDiskSource(s)
+	}
+	same := source(func(*mesospb.Resource_DiskInfo_Source) {})
+	kind := func(opts ...Option) *mesospb.Resource { return NewDisk(1, opts...) }
+	full := func(opts ...Option) *mesospb.Resource {
+		return kind(append([]Option{WithReservation("eng", "ops"), WithAllocation("eng"), WithProvider("rp"), WithVolume("v", "ops", "data"), WithRevocable(), same}, opts...)...)
+	}
+	for name, different := range map[string]*mesospb.Resource{
+		"name":                  full(func(r *mesospb.Resource) { r.Name = proto.String("other") }),
+		"type":                  full(func(r *mesospb.Resource) { r.Type, r.Set = mesospb.Value_SET.Enum(), NewSet("", []string{"x"}).Set }),
+		"allocation":            full(WithAllocation("eng/web")),
+		"no allocation":         Unallocate(list{full()})[0],
+		"provider":              full(WithProvider("other")),
+		"no provider":           full(func(r *mesospb.Resource) { r.ProviderId = nil }),
+		"shared":                full(WithShared()),
+		"not revocable":         full(func(r *mesospb.Resource) { r.Revocable = nil }),
+		"refined":               full(WithReservation("eng/web", "ops")),
+		"reservation type":      full(func(r *mesospb.Resource) { r.Reservations[0].Type = mesospb.Resource_ReservationInfo_STATIC.Enum() }),
+		"reservation role":      full(func(r *mesospb.Resource) { r.Reservations[0].Role = proto.String("sales") }),
+		"reservation principal": full(func(r *mesospb.Resource) { r.Reservations[0].Principal = proto.String("dev") }),
+		"no principal":          full(func(r *mesospb.Resource) { r.Reservations[0].Principal = nil }),
+		"labels":                full(withLabels("x")),
+		"volume":                full(WithVolume("w", "ops", "data")),
+		"no volume":             full(func(r *mesospb.Resource) { r.Disk.Persistence = nil }),
+		"no disk":               full(func(r *mesospb.Resource) { r.Disk = nil }),
+		"no source":             full(func(r *mesospb.Resource) { r.Disk.Source = nil }),
+		"source type":           full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Type = mesospb.Resource_DiskInfo_Source_RAW.Enum() })),
+		"source path":           full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Path.Root = proto.String("/b") })),
+		"no source path":        full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Path = nil })),
+		"source mount":          full(WithMountDisk("/a")),
+		"source vendor":         full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Vendor = proto.String("w") })),
+		"source id":             full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Id = nil })),
+		"source profile":        full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Profile = proto.String("q") })),
+		"source metadata":       full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Metadata.Labels[0].Value = proto.String("x") })),
+		"source metadata count": full(source(func(s *mesospb.Resource_DiskInfo_Source) { s.Metadata.Labels = s.Metadata.Labels[:1] })),
+	} {
+		if SameKind(full(), different) || SameKind(different, full()) || Equal(full(), different) || Contains(list{full()}, list{different}) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+	if SameKind(kind(WithMountDisk("/a")), kind(WithMountDisk("/b"))) {
+		t.Error("source mount makes no difference")
+	}
+	for name, alike := range map[string]*mesospb.Resource{
+		"mode of use":           full(WithVolume("v", "ops", "elsewhere")),
+		"principal of a volume": full(WithVolume("v", "dev", "data")),
+		"order of labels":       full(source(func(s *mesospb.Resource_DiskInfo_Source) { slices.Reverse(s.Metadata.Labels) })),
+		"format":                Endpoint(list{full()})[0],
+	} {
+		if !SameKind(full(), alike) || !Equal(full(), alike) {
+			t.Errorf("%s makes a difference", name)
+		}
+	}
+	larger := full(func(r *mesospb.Resource) { r.Scalar.Value = proto.Float64(2) })
+	if !SameKind(full(), larger) || Equal(full(), larger) {
+		t.Error("amounts are not told from kinds")
 	}
 }
 

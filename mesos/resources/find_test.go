@@ -173,6 +173,9 @@ func TestTakePorts(t *testing.T) {
 	if got, ok := TakePorts(offer, 0); !ok || len(got) != 0 {
 		t.Error(ok, Describe(got))
 	}
+	if got, ok := TakePorts(list{NewPorts(1, 9, WithRevocable()), NewSet("ports", []string{"a"}), NewScalar("ports", 9)}, 1); ok {
+		t.Error("took ports that can be taken back:", Describe(got))
+	}
 	if _, ok := TakePorts(list{NewPorts(0, top)}, 70_000); !ok {
 		t.Error("not found in all numbers")
 	}

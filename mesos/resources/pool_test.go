@@ -66,6 +66,24 @@ func TestPoolsCountLikeLists(t *testing.T) {
 	})
 }
 
+func TestPoolsKeepCopiesApart(t *testing.T) {
+	volume := NewDisk(10, WithRole("eng"), WithVolume("v", "", "d"), WithShared())
+	two, three := NewPool(list{volume, volume}), NewPool(list{volume, volume, volume})
+	if two.ContainsPool(three) || !three.ContainsPool(two) || len(three.Resources()) != 3 {
+		t.Error("copies are not counted")
+	}
+	two.AddPool(three)
+	two.SubtractPool(NewPool(list{volume}))
+	if got := len(two.Resources()); got != 4 {
+		t.Errorf("2+3-1 copies make %d", got)
+	}
+	for e := range two.All() {
+		if e.Copies != 4 || e.Fixed != 10_000 {
+			t.Errorf("entry %+v", e)
+		}
+	}
+}
+
 func TestPoolsMayIgnoreAllocations(t *testing.T) {
 	p := Pool{IgnoreAllocation: true}
 	p.Add(mustParse(t, "cpus:4;cpus(eng):1"))
