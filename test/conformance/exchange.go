@@ -8,7 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
+
+// answerTimeout is how long a target may take to answer a request.
+const answerTimeout = 30 * time.Second
 
 // exchange sends a recorded request with the target's ids and takes in the response.
 func (r *replay) exchange(ctx context.Context, e *Exchange) error {
@@ -23,9 +27,14 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	patience := time.AfterFunc(answerTimeout, cancel)
 	response, err := r.client.Do(req.WithContext(ctx))
 	if err != nil {
 		cancel()
+		if !patience.Stop() {
+			res.unsent = "it was sent, but nothing came back within " + answerTimeout.String()
+			return nil
+		}
 		return err
 	}
 	res.status, res.header = response.StatusCode, response.Header
@@ -34,12 +43,14 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 	if e.Response.Stream && response.StatusCode == http.StatusOK {
 		s := newStream(e, r.opts.Retries)
 		s.cancel = cancel
+		patience.Stop()
 		res.stream = s
 		r.streams = append(r.streams, s)
 		r.readers.Go(func() { s.read(response.Body, response.Header.Get("Content-Type"), r.arrivals, r.stop) })
 		return nil
 	}
 	defer cancel()
+	defer patience.Stop()
 	defer response.Body.Close()
 	if response.Header.Get("Mesos-Stream-Id") != "" {
 		res.body = "" // a stream where none was recorded; its status tells
@@ -47,7 +58,8 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 	}
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		res.unsent = "it was sent, but the answer broke off: " + err.Error()
+		return nil
 	}
 	res.body = string(data)
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {

@@ -57,9 +57,15 @@ func (obedient) StartAgent(context.Context, string) error { return nil }
 // against replays a capture to a server that plays another one.
 func against(t *testing.T, recording, played *Capture, pace time.Duration) ([]Row, *scripted) {
 	t.Helper()
+	return replayTo(t, recording, played, Options{Pace: pace, Retries: true})
+}
+
+func replayTo(t *testing.T, recording, played *Capture, opts Options) ([]Row, *scripted) {
+	t.Helper()
+	opts.Slack = 300 * time.Millisecond
 	server := play(t, played)
 	rows, err := NewSession(obedient{Remote: Remote(strings.TrimPrefix(server.URL, "http://"))}).
-		Run(t.Context(), recording, Options{Slack: 300 * time.Millisecond, Retries: true, Pace: pace})
+		Run(t.Context(), recording, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
