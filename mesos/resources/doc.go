@@ -28,8 +28,9 @@
 //   - Add, Sum, Subtract, Equivalent, Flatten: arithmetic.
 //   - Reserve, Create, …, Conversions, Apply: what offer operations do.
 //   - Upgrade, Downgrade, Endpoint: formats of reservations.
-//   - Validate: everything a master refuses.
-//   - Pool, Finder: the same without allocations, for loops over thousands of offers or agents.
+//   - Validate, ValidateRole, IsStrictSubrole: what a master refuses, and role names.
+//   - Parse, Format, ParseAgentResources, ParseAttributes, HasAttribute: the notation of Mesos flags.
+//   - Pool, Finder, Quantities: the same without allocations, for loops over thousands of offers or agents.
 //
 // Rules follow sections 10 to 12 of the behaviour specification, which cites Mesos' src/common/resources.cpp.
 package resources

@@ -7,7 +7,8 @@ import "github.com/mesokit/mesokit/mesos/mesospb"
 // subtracting allocate nothing.
 //
 // The zero Pool is empty and ready. A Pool keeps pointers to the resources put into it, as the description
-// of their kind (never of their amount): these must not be changed while it lives. It never changes them itself.
+// of their kind (never of their amount): these must not be changed while it lives, and a decoded message they are part of stays in memory (Add a
+// CloneList where that matters). It never changes them itself.
 // A Pool must not be copied (use CopyFrom) and is not safe for concurrent use; concurrent calls of methods that only
 // read are fine.
 type Pool struct {
