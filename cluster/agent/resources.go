@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -25,7 +26,7 @@ func (a *Agent) findResources() ([]*mesospb.Resource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent: resources %q: %w", a.cfg.Resources, err)
 	}
-	if err := resources.ValidateAgentResources(a.cfg.ResourceList); err != nil {
+	if err := errors.Join(resources.Validate(a.cfg.ResourceList), resources.ValidateAgentResources(a.cfg.ResourceList)); err != nil {
 		return nil, fmt.Errorf("agent: resource list: %w", err)
 	}
 	list = append(list, resources.CloneList(a.cfg.ResourceList)...)
