@@ -1,10 +1,21 @@
-// Package codec encodes and decodes Mesos messages in the two media types of the v1 API.
+// Package codec encodes and decodes Mesos messages in the two media types of the v1 API, exactly as
+// Apache Mesos writes and reads them.
+//
+//	c, ok := codec.ByMediaType(response.Header.Get("Content-Type"))
+//	...
+//	event := new(schedulerpb.Event)
+//	if err := c.UnmarshalOwned(frame, event); err != nil {
+//		return err
+//	}
+//
+// Protobuf is the fast one: a scheduler's or executor's event is decoded by package
+// mesos/internal/fastpb at about a quarter of the cost of the standard runtime. JSON is for people,
+// for clients without protobuf, and for reading what other programs wrote; json.go has its rules.
+//
+// Bodies that do not decode give a *DecodeError.
 package codec
 
-import (
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-)
+import "google.golang.org/protobuf/proto"
 
 // Media types of the v1 API.
 const (
@@ -17,21 +28,32 @@ const (
 type Codec interface {
 	// MediaType returns the value of the Content-Type header for this encoding.
 	MediaType() string
-	// Append appends the encoding of m to dst.
+	// Append appends the encoding of m to dst. It fails, and returns dst as it was, if a required
+	// field of m is not set.
 	Append(dst []byte, m proto.Message) ([]byte, error)
-	// Unmarshal resets m and decodes data into it. m keeps no reference to data.
+	// Unmarshal resets m and decodes data into it. m keeps no reference to data. After an error,
+	// which is a *DecodeError, the content of m is undefined.
 	Unmarshal(data []byte, m proto.Message) error
-	// UnmarshalOwned is Unmarshal for data that the caller gives away: m may refer to it.
+	// UnmarshalOwned is Unmarshal for data that the caller gives away: m may refer to it, so that
+	// nobody may write to it any more. What is decoded is kept in memory as a whole: a program that
+	// keeps a small part of a large message for long should keep a proto.Clone of the part.
 	UnmarshalOwned(data []byte, m proto.Message) error
 }
 
 // The codecs.
 var (
-	JSON     Codec = jsonCodec{}
+	// JSON writes the fields that are set and no others, so that what is decoded again is equal. It is
+	// what clients use.
+	JSON Codec = jsonCodec{}
+	// ServerJSON writes, in addition, the defaults of unset optional fields, as a Mesos master and
+	// agent do in their answers: "checkpoint":false, "refuse_seconds":5.0. It reads what JSON reads.
+	ServerJSON Codec = jsonCodec{defaults: true}
+	// Protobuf is the binary encoding.
 	Protobuf Codec = protobufCodec{}
 )
 
-// ByMediaType returns the codec for a Content-Type, compared byte for byte as Mesos does.
+// ByMediaType returns the codec for a Content-Type, compared byte for byte as Mesos does: parameters
+// such as "; charset=utf-8", or another case, are not recognised.
 func ByMediaType(mediaType string) (Codec, bool) {
 	switch mediaType {
 	case MediaTypeJSON:
@@ -42,24 +64,10 @@ func ByMediaType(mediaType string) (Codec, bool) {
 	return nil, false
 }
 
-type jsonCodec struct{}
-
-func (jsonCodec) MediaType() string { return MediaTypeJSON }
-func (jsonCodec) Append(dst []byte, m proto.Message) ([]byte, error) {
-	return protojson.MarshalOptions{UseProtoNames: true}.MarshalAppend(dst, m)
-}
-func (jsonCodec) Unmarshal(data []byte, m proto.Message) error {
-	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(data, m)
-}
-func (c jsonCodec) UnmarshalOwned(data []byte, m proto.Message) error { return c.Unmarshal(data, m) }
-
-type protobufCodec struct{}
-
-func (protobufCodec) MediaType() string { return MediaTypeProtobuf }
-func (protobufCodec) Append(dst []byte, m proto.Message) ([]byte, error) {
-	return proto.MarshalOptions{}.MarshalAppend(dst, m)
-}
-func (protobufCodec) Unmarshal(data []byte, m proto.Message) error { return proto.Unmarshal(data, m) }
-func (c protobufCodec) UnmarshalOwned(data []byte, m proto.Message) error {
-	return c.Unmarshal(data, m)
+// ServerByMediaType is ByMediaType for the side of the conversation that a master or agent has.
+func ServerByMediaType(mediaType string) (Codec, bool) {
+	if mediaType == MediaTypeJSON {
+		return ServerJSON, true
+	}
+	return ByMediaType(mediaType)
 }

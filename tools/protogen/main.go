@@ -2,7 +2,8 @@
 //
 // It compiles the files with protocompile and hands the descriptors to protoc-gen-go (all
 // packages) and protoc-gen-go-vtproto (fast marshalling for what schedulers and executors say
-// and hear), both pinned in this module's go.mod.
+// and hear), both pinned in this module's go.mod, and to a generator of its own for the decoder of
+// the same traffic (fastpb.go).
 //
 //	go -C tools run ./protogen -root ..          write the files
 //	go -C tools run ./protogen -root .. -check   fail if a file is not current
@@ -69,6 +70,9 @@ func run(root string, check bool) error {
 		}
 	}
 	if err := plugin(out, "protoc-gen-go-vtproto", "module="+goModule+",features=marshal+size", fastNames, files); err != nil {
+		return err
+	}
+	if err := fastpb(out, names, files); err != nil {
 		return err
 	}
 	if check {
