@@ -1,0 +1,88 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+// ExecConfig of Agent.Exec.
+type ExecConfig struct {
+	// Parent is the container to run in: that of a task or of an executor. Required.
+	Parent *mesospb.ContainerID
+	// Command to run. Required.
+	Command *mesospb.CommandInfo
+	// Container describes the nested container; nil takes over image and volumes of the parent.
+	Container *mesospb.ContainerInfo
+	// TTY gives the process a terminal of Rows x Columns characters.
+	TTY           bool
+	Rows, Columns int
+	// Input attaches to the standard input of the process; without it the process finds its input at its end.
+	Input bool
+}
+
+// Exec is a command in a nested container, with its input and output.
+type Exec struct {
+	// ID of the nested container.
+	ID *mesospb.ContainerID
+	// Output of the process. Read it to its end, by Copy for instance.
+	Output *Output
+	// Input of the process; nil if it was not asked for.
+	Input *Input
+
+	agent *Agent
+}
+
+// Exec runs a command in a nested container, as docker exec does. The caller reads Output, writes Input from another goroutine, asks Wait for the exit
+// status, and closes the Exec, which kills the container if it is still running.
+func (a *Agent) Exec(ctx context.Context, cfg ExecConfig) (*Exec, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return nil, err
+	}
+	e := &Exec{ID: &mesospb.ContainerID{Value: proto.String(id.String()), Parent: cfg.Parent}, agent: a}
+	container := cfg.Container
+	if cfg.TTY {
+		container = proto.CloneOf(container)
+		if container == nil {
+			container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum()}
+		}
+		container.TtyInfo = ttyInfo(cfg.Rows, cfg.Columns)
+	}
+	if e.Output, err = a.LaunchNestedContainerSession(ctx, e.ID, cfg.Command, container); err != nil {
+		return nil, err
+	}
+	if cfg.Input {
+		if e.Input, err = a.AttachContainerInput(ctx, e.ID); err != nil {
+			_ = e.Output.Close()
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// Copy writes the output to two writers, nil for none, until the process has closed it.
+func (e *Exec) Copy(stdout, stderr io.Writer) error { return e.Output.Copy(stdout, stderr) }
+
+// Wait waits for the end of the process.
+func (e *Exec) Wait(ctx context.Context) (ContainerExit, error) {
+	return e.agent.WaitContainer(ctx, e.ID)
+}
+
+// Close ends input and output. The agent kills what still runs.
+func (e *Exec) Close() error {
+	if e.Input != nil {
+		e.Input.abort()
+	}
+	err := e.Output.Close()
+	if errors.Is(err, transport.ErrClosed) {
+		err = nil
+	}
+	return err
+}
