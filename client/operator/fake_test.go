@@ -129,11 +129,22 @@ type recorded struct {
 		Method, Path string
 		Body         json.RawMessage
 	}
-	Response struct {
-		Status int
-		Body   json.RawMessage
-		Frames []struct{ Event json.RawMessage }
+	Response response
+}
+
+type response struct {
+	Status int
+	Body   json.RawMessage
+	Frames []struct{ Event json.RawMessage }
+}
+
+// raw returns the body as it was on the wire: captures keep plain text as a JSON string.
+func (r response) raw() []byte {
+	var text string
+	if json.Unmarshal(r.Body, &text) == nil {
+		return []byte(text)
 	}
+	return r.Body
 }
 
 func readCapture(t *testing.T, name string) []recorded {

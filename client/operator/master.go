@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func (m *Master) atLeader(ctx context.Context, do func(base string) error) error
 			detected = true
 			masters, err := detector.Leader(ctx, m.detector)
 			if err != nil {
-				return errors.Join(ErrNoLeader, err)
+				return fmt.Errorf("%w: %w", ErrNoLeader, err)
 			}
 			queue = slices.Clone(masters.Candidates)
 		}
@@ -133,7 +134,7 @@ func (m *Master) atLeader(ctx context.Context, do func(base string) error) error
 			m.forget(base)
 			leader, redirectErr := status.LeaderURL()
 			if redirectErr != nil {
-				return errors.Join(err, redirectErr)
+				return fmt.Errorf("%w: %w", err, redirectErr)
 			}
 			queue = slices.Insert(queue, 0, leader)
 		case errors.Is(err, transport.ErrUnavailable), notConnected(err):
