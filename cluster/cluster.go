@@ -1,0 +1,195 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/mesokit/mesokit/cluster/agent"
+	"github.com/mesokit/mesokit/cluster/master"
+)
+
+// ErrClosed is returned by methods of a cluster that has been closed.
+var ErrClosed = errors.New("cluster: closed")
+
+// Cluster is a running embedded Mesos.
+type Cluster struct {
+	cfg    Config
+	dir    string
+	ownDir bool // dir is temporary
+	master *master.Master
+
+	mu     sync.Mutex
+	agents []*Agent
+	made   int // agents ever made; names their work directories
+	closed bool
+}
+
+// Agent is an agent of a cluster.
+type Agent struct {
+	// ID is the agent's id, as in offers.
+	ID string `json:"id"`
+	// Hostname is what the agent advertises.
+	Hostname string `json:"hostname"`
+	// Address is the host:port of the agent's endpoints.
+	Address string `json:"address"`
+
+	agent *agent.Agent
+}
+
+// Start starts a cluster and returns when the master leads and all agents are registered. The
+// context bounds the start only. The cluster runs until Close.
+func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Listen == nil {
+		cfg.Listen = func(ctx context.Context, address string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(ctx, "tcp", address)
+		}
+	}
+	if cfg.Agents == nil {
+		cfg.Agents = Agents(1, AgentConfig{})
+	}
+	c := &Cluster{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if err := c.makeDir(); err != nil {
+		return nil, err
+	}
+	listener, err := cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
+	if err != nil {
+		return nil, fmt.Errorf("cluster: the master cannot listen: %w", err)
+	}
+	c.master, err = master.New(master.Config{
+		Listener:           listener,
+		Hostname:           "localhost",
+		AllocationInterval: cfg.AllocationInterval,
+		Logger:             cfg.Logger.With("component", "master"),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
+	}
+	for _, a := range cfg.Agents {
+		if _, err := c.AddAgent(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// makeDir finds a place for the agents' work directories.
+func (c *Cluster) makeDir() (err error) {
+	if c.cfg.Dir == "" {
+		c.ownDir = true
+		c.dir, err = os.MkdirTemp("", "mesokit-")
+	} else {
+		c.dir, err = filepath.Abs(c.cfg.Dir)
+		if err == nil {
+			err = os.MkdirAll(c.dir, 0o755)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: no directory for sandboxes: %w", err)
+	}
+	return nil
+}
+
+// AddAgent starts one more agent and returns when it is registered.
+func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, ErrClosed
+	}
+	c.made++
+	dir := filepath.Join(c.dir, "agent-"+strconv.Itoa(c.made))
+	c.mu.Unlock()
+
+	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
+	if err != nil {
+		return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
+	}
+	a, err := agent.New(agent.Config{
+		Listener:   listener,
+		Master:     c.master,
+		WorkDir:    dir,
+		Hostname:   cmp.Or(cfg.Hostname, "localhost"),
+		Resources:  cfg.Resources,
+		Attributes: cfg.Attributes,
+		Logger:     c.cfg.Logger.With("component", "agent"),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.Close())
+	}
+	added := &Agent{ID: id, Hostname: cmp.Or(cfg.Hostname, "localhost"), Address: a.Addr(), agent: a}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errors.Join(ErrClosed, a.Close())
+	}
+	c.agents = append(c.agents, added)
+	return added, nil
+}
+
+// Master returns the host:port of the master.
+func (c *Cluster) Master() string { return c.master.Addr() }
+
+// Agents returns the agents that run, in the order of their start.
+func (c *Cluster) Agents() []*Agent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*Agent(nil), c.agents...)
+}
+
+// Stop shuts an agent down: its tasks are killed and the master forgets it.
+func (c *Cluster) Stop(a *Agent) error {
+	c.mu.Lock()
+	for i, have := range c.agents {
+		if have == a {
+			c.agents = append(c.agents[:i:i], c.agents[i+1:]...)
+			break
+		}
+	}
+	c.mu.Unlock()
+	return a.agent.Close()
+}
+
+// Close kills all tasks, ends all agents and the master, waits for their processes and
+// goroutines, and removes the temporary directory if there is one. Closing again does nothing.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	agents, closed := c.agents, c.closed
+	c.agents, c.closed = nil, true
+	c.mu.Unlock()
+	if closed {
+		return nil
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(agents))
+	for i, a := range agents {
+		wg.Go(func() { errs[i] = a.agent.Close() })
+	}
+	wg.Wait()
+	if c.master != nil {
+		errs = append(errs, c.master.Close())
+	}
+	if c.ownDir && c.dir != "" {
+		errs = append(errs, os.RemoveAll(c.dir))
+	}
+	return errors.Join(errs...)
+}

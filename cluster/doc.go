@@ -1,0 +1,14 @@
+// Package cluster is an embedded Apache Mesos: a master and agents in one process that speak the
+// real wire protocol on real HTTP endpoints. It needs neither root nor Docker, ZooKeeper or a
+// network, is ready within milliseconds and leaves nothing behind.
+//
+//	c, err := cluster.Start(ctx, cluster.Config{})
+//	if err != nil { … }
+//	defer c.Close()
+//	// point any Mesos v1 client at c.Master()
+//
+// Tasks are real processes in real sandboxes, fetched and supervised as Mesos does it. They run as
+// the user of this process, and without isolation: no cgroups, no container images.
+//
+// Several clusters can run in one process. All methods are safe for concurrent use.
+package cluster

@@ -1,0 +1,109 @@
+// Command mesokit runs Mesos frameworks and an embedded Mesos to try them on.
+//
+//	mesokit demo        an embedded cluster with a framework that serves a web page
+//	mesokit dev         an embedded cluster in the foreground
+//	mesokit run -- CMD  a command as a Mesos task
+//
+// Exit codes: 0 success, 1 failure, 2 bad usage, 124 a --timeout ran out, 130 interrupted; run
+// exits with the exit code of the task.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the command line, beside those of tasks.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitTimeout     = 124
+	exitInterrupted = 130
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with everything it touches as parameters. Tests call it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	code := exitFailure
+	if coded, ok := errors.AsType[*exitError](err); ok {
+		code = coded.code
+		err = coded.err
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "mesokit:", err)
+	}
+	return code
+}
+
+// exitError ends the program with a code, and a message if err is set.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usagef returns an error for a command line that cannot be meant.
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mesokit",
+		Short: "A toolkit for Apache Mesos frameworks",
+		Long: `mesokit runs commands and frameworks on Apache Mesos, and brings an embedded Mesos along
+(master and agents in this process, speaking the real wire protocol) to try them on.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.PersistentFlags().StringP("output", "o", "text", "output format: text or json")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		switch format, _ := cmd.Flags().GetString("output"); format {
+		case "text", "json":
+			return nil
+		default:
+			return usagef("--output %q: want text or json", format)
+		}
+	}
+	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun())
+	return root
+}
+
+// wantsJSON reports whether the user asked for -o json.
+func wantsJSON(cmd *cobra.Command) bool {
+	format, _ := cmd.Flags().GetString("output")
+	return format == "json"
+}
