@@ -175,7 +175,9 @@ type state struct {
 	completed  []*framework // oldest first, at most maxCompletedFrameworks
 	streams    map[streamKey]*stream
 	containers map[string]*container
-	seq        uint64 // orders what is made
+	past       map[string]*endedContainer // nested and standalone ones
+	measuring  bool                       // the memory of containers is measured now and then
+	seq        uint64                     // orders what is made
 	counts     counters
 
 	closing bool
@@ -197,6 +199,7 @@ func New(cfg Config) (*Agent, error) {
 	a.frameworks = map[string]*framework{}
 	a.streams = map[streamKey]*stream{}
 	a.containers = map[string]*container{}
+	a.past = map[string]*endedContainer{}
 	if cfg.WorkDir != "" {
 		dir, err := filepath.Abs(cfg.WorkDir)
 		if err != nil {
@@ -243,7 +246,7 @@ func newHTTPClient() *http.Client {
 // Addr returns the host:port of the HTTP endpoints.
 func (a *Agent) Addr() string { return a.address.hostPort() }
 
-// ID waits until the agent is registered and returns its id. It returns a RefusedError if the
+// ID waits until the agent is registered and returns its id, which it keeps for good. It returns a RefusedError if the
 // master does not want the agent, and ErrClosed if the agent ends before.
 func (a *Agent) ID(ctx context.Context) (string, error) {
 	select {
@@ -253,7 +256,12 @@ func (a *Agent) ID(ctx context.Context) (string, error) {
 		}
 		return a.id, nil
 	case <-a.done:
-		return "", ErrClosed
+		select {
+		case <-a.joined:
+			return a.ID(ctx)
+		default:
+			return "", ErrClosed
+		}
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}

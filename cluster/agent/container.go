@@ -13,6 +13,7 @@ import (
 	"context"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
+	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -39,6 +40,9 @@ type container struct {
 	status  *process.Status
 	cause   *cause // why it was destroyed, if the container itself is the reason
 	io      *containerIO
+	early   map[*httpapi.Stream]bool // who listens from the start
+	env     []string                 // of its process
+	workDir string                   // of its process, if it is not the sandbox
 
 	onExit  func(process.Status)  // the process has ended
 	onGone  func(*process.Status) // nothing is left; nil status if there was no process
@@ -47,6 +51,14 @@ type container struct {
 
 func (c *container) order() uint64 { return c.seq }
 func (c *container) nested() bool  { return c.parent != nil }
+
+// directory is where its process begins.
+func (c *container) directory() string {
+	if c.workDir != "" {
+		return c.workDir
+	}
+	return c.dir
+}
 
 // containerKey is a container's name among all: its id after that of its parent.
 func containerKey(id *mesospb.ContainerID) string {
@@ -111,7 +123,7 @@ func (a *Agent) start(c *container, l launch, started ...func()) {
 		return
 	}
 	c.busy = true
-	c.command = l.command
+	c.command, c.env = l.command, l.env
 	a.async(func() func() {
 		p, io, err := a.startProcess(c, l)
 		return func() {
@@ -130,26 +142,24 @@ func (a *Agent) start(c *container, l launch, started ...func()) {
 			for _, f := range started {
 				f()
 			}
-			a.async(func() func() { return a.await(c, p) })
+			a.async(func() func() { return a.await(c, p, io) })
 			if c.doomed {
 				a.work.Go(p.Kill)
 			} else {
-				a.watchMemory(c)
+				a.watchMemory()
 			}
 		}
 	})
 }
 
 // await runs beside the loop until the process has ended and its remains are killed.
-func (a *Agent) await(c *container, p *process.Process) func() {
+func (a *Agent) await(c *container, p *process.Process, output *containerIO) func() {
 	status := p.Wait()
 	a.loop.Post(func() { a.exited(c, status) })
 	p.Sweep()
+	output.finish()
 	return func() {
 		c.swept = true
-		if c.io != nil {
-			c.io.close()
-		}
 		a.settle(c)
 	}
 }
@@ -213,6 +223,8 @@ func (a *Agent) settle(c *container) {
 	}
 	if c.parent != nil {
 		a.settle(c.parent)
+	} else {
+		a.forgetNested(c)
 	}
 	a.checkIdle()
 }

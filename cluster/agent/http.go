@@ -17,6 +17,18 @@ func (a *Agent) serve(l net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/v1/executor", a.executorAPI)
 	mux.HandleFunc("/api/v1/executor/", a.executorAPI)
+	mux.HandleFunc("/api/v1", a.operatorAPI)
+	mux.HandleFunc("/api/v1/", a.operatorAPI) // unknown paths below are the API itself, as in Mesos
+	mux.HandleFunc("/health", health)
+	mux.HandleFunc("/version", legacyVersion)
+	mux.HandleFunc("/flags", a.legacyFlags)
+	mux.HandleFunc("/state", a.legacyState)
+	mux.HandleFunc("/state.json", a.legacyState)
+	mux.HandleFunc("/metrics/snapshot", a.legacyMetrics)
+	mux.HandleFunc("/containers", a.legacyContainers(true))
+	mux.HandleFunc("/monitor/statistics", a.legacyContainers(false))
+	mux.HandleFunc("/monitor/statistics.json", a.legacyContainers(false))
+	mux.HandleFunc("/logging/toggle", health)
 	a.files.Register(mux)
 
 	outer := http.NewServeMux()

@@ -24,8 +24,8 @@ const shell = "/bin/sh"
 
 // startProcess runs beside the loop.
 func (a *Agent) startProcess(c *container, l launch) (*process.Process, *containerIO, error) {
-	spec := process.Spec{Dir: c.dir, Env: l.env, Mark: "MESOS_SANDBOX=" + c.dir, Limits: limitsOf(l.container)}
-	spec.Path, spec.Args = argv(l.command, c.dir, l.env)
+	spec := process.Spec{Dir: c.directory(), Env: l.env, Mark: "MESOS_SANDBOX=" + c.dir, Limits: limitsOf(l.container)}
+	spec.Path, spec.Args = argv(l.command, c.directory(), l.env)
 	output, err := openContainerIO(c, l, &spec)
 	if err != nil {
 		return nil, nil, err

@@ -33,6 +33,3 @@ func limitsOf(c *mesospb.ContainerInfo) []process.Limit {
 }
 
 const unlimited = ^uint64(0)
-
-// watchMemory is the memory limit: see memory.go.
-func (a *Agent) watchMemory(*container) {}

@@ -14,7 +14,8 @@ import (
 // Stream is one event stream. Any goroutine sends, the goroutine of the HTTP handler writes; so
 // encoding and slow clients cost the sender nothing.
 type Stream struct {
-	codec codec.Codec
+	codec    codec.Codec
+	recordIO bool // the Content-Type is that of the framing
 
 	mu     sync.Mutex
 	queue  []proto.Message
@@ -26,6 +27,14 @@ type Stream struct {
 // NewStream returns a stream that encodes with c. Serve must be called for it.
 func NewStream(c codec.Codec) *Stream {
 	return &Stream{codec: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// NewRecordIOStream is NewStream for the streams of container input and output, whose headers name the
+// framing and, in Message-Content-Type, the encoding.
+func NewRecordIOStream(c codec.Codec) *Stream {
+	s := NewStream(c)
+	s.recordIO = true
+	return s
 }
 
 // Send queues a message, which nobody may change from now on. It never blocks, and does nothing
@@ -63,6 +72,10 @@ func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
 	defer close(s.done)
 	defer s.Close()
 	w.Header().Set("Content-Type", s.codec.MediaType())
+	if s.recordIO {
+		w.Header().Set("Content-Type", codec.MediaTypeRecordIO)
+		w.Header().Set("Message-Content-Type", s.codec.MediaType())
+	}
 	w.WriteHeader(http.StatusOK)
 	rc := http.NewResponseController(w)
 	if rc.Flush() != nil {

@@ -159,6 +159,3 @@ func (p *Process) ended() bool {
 	defer p.reaped.Unlock()
 	return p.gone
 }
-
-// Resize tells the process that its terminal has another size.
-func (p *Process) Resize() { p.signalGroup(signalWindowChanged) }

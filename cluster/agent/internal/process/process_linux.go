@@ -28,18 +28,24 @@ type stat struct {
 	zombie                      bool
 }
 
-// processes lists what runs. Processes that end meanwhile are left out.
-func processes() []stat {
+// snapshot is what runs at a time.
+type snapshot struct {
+	list         []stat
+	environments map[int][]byte // of processes that were asked for it
+}
+
+// takeSnapshot lists what runs. Processes that end meanwhile are left out.
+func takeSnapshot() *snapshot {
+	shot := &snapshot{environments: map[int][]byte{}}
 	dir, err := os.Open("/proc")
 	if err != nil {
-		return nil
+		return shot
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return nil
+		return shot
 	}
-	var list []stat
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
@@ -50,10 +56,10 @@ func processes() []stat {
 			continue
 		}
 		if s, ok := parseStat(pid, data); ok {
-			list = append(list, s)
+			shot.list = append(shot.list, s)
 		}
 	}
-	return list
+	return shot
 }
 
 // parseStat reads "PID (name) state ppid pgrp session …"; the name may hold anything.
@@ -81,8 +87,10 @@ func parseStat(pid int, data []byte) (stat, bool) {
 // and all that carry the mark, each with its own descendants. If root has been reaped, a process
 // of its number is another one; then no group or session of that number is left either, for the
 // kernel hands out no number that still names one.
-func tree(root int, reaped bool, mark string) []stat {
-	list := processes()
+func tree(root int, reaped bool, mark string) []stat { return takeSnapshot().tree(root, reaped, mark) }
+
+func (shot *snapshot) tree(root int, reaped bool, mark string) []stat {
+	list := shot.list
 	self := os.Getpid()
 	if reaped && slices.ContainsFunc(list, func(s stat) bool { return s.pid == root }) {
 		root = -1
@@ -92,7 +100,7 @@ func tree(root int, reaped bool, mark string) []stat {
 		if s.pid == self {
 			continue
 		}
-		if s.pid == root || s.group == root || s.session == root || marked(s, mark) {
+		if s.pid == root || s.group == root || s.session == root || shot.marked(s, mark) {
 			in[s.pid] = true
 		}
 	}
@@ -107,7 +115,7 @@ func tree(root int, reaped bool, mark string) []stat {
 			}
 		}
 	}
-	return slices.DeleteFunc(list, func(s stat) bool { return !in[s.pid] || s.zombie })
+	return slices.DeleteFunc(slices.Clone(list), func(s stat) bool { return !in[s.pid] || s.zombie })
 }
 
 // strays returns the members of the tree that are not in root's group.
@@ -122,13 +130,14 @@ func strays(root int, reaped bool, mark string) []int {
 }
 
 // marked reports whether a process carries the mark in its environment.
-func marked(s stat, mark string) bool {
+func (shot *snapshot) marked(s stat, mark string) bool {
 	if mark == "" || s.zombie {
 		return false
 	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(s.pid) + "/environ")
-	if err != nil {
-		return false // somebody else's
+	data, ok := shot.environments[s.pid]
+	if !ok {
+		data, _ = os.ReadFile("/proc/" + strconv.Itoa(s.pid) + "/environ") // fails for somebody else's
+		shot.environments[s.pid] = data
 	}
 	for entry := range bytes.SplitSeq(data, []byte{0}) {
 		if rest, ok := bytes.CutPrefix(entry, []byte(mark)); ok && (len(rest) == 0 || rest[0] == '/') {

@@ -7,8 +7,6 @@ import (
 	"syscall"
 )
 
-const signalWindowChanged = syscall.Signal(28)
-
 func statusOf(s *os.ProcessState) Status { return ExitStatus(s.ExitCode()) }
 
 // Without groups and signals only the process itself can be ended.

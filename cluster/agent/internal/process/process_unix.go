@@ -7,8 +7,6 @@ import (
 	"syscall"
 )
 
-const signalWindowChanged = syscall.SIGWINCH
-
 func statusOf(s *os.ProcessState) Status {
 	if ws, ok := s.Sys().(syscall.WaitStatus); ok {
 		return Status(ws)
