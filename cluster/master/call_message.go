@@ -1,0 +1,21 @@
+package master
+
+import (
+	"github.com/mesokit/mesokit/cluster/internal/link"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
+)
+
+// MESSAGE (contract, section 2): forwarded to the executor's agent, dropped without a word unless that is registered and
+// connected.
+
+func (m *Master) callMessage(f *framework, c *schedulerpb.Call) answer {
+	msg := c.GetMessage()
+	if a := m.agents[msg.GetAgentId().GetValue()]; a != nil {
+		a.send(link.FrameworkMessage{FrameworkID: f.id, ExecutorID: msg.GetExecutorId().GetValue(), Data: msg.GetData()})
+	}
+	return accepted
+}
+
+// REQUEST (contract, section 2) has no effect: the allocator of Mesos ignores it.
+
+func (m *Master) callRequest(*framework, *schedulerpb.Call) answer { return accepted }

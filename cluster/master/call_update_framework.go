@@ -1,0 +1,44 @@
+package master
+
+import (
+	"net/http"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
+)
+
+// UPDATE_FRAMEWORK (contract, section 2): the checks of SUBSCRIBE, but failing is a 400; so is changing principal, user or
+// checkpoint. Offers for roles that are gone are rescinded; roles that are no longer suppressed lose
+// their filters. No round of offers follows at once. The answer is 200.
+
+func checkUpdateFramework(c *schedulerpb.Call) error {
+	if c.UpdateFramework == nil {
+		return wireError("Expecting 'update_framework' to be present")
+	}
+	if c.GetFrameworkId().GetValue() != c.UpdateFramework.GetFrameworkInfo().GetId().GetValue() {
+		return wireError("'framework_id' differs from 'update_framework.framework_info.id'")
+	}
+	return nil
+}
+
+func (m *Master) callUpdateFramework(f *framework, c *schedulerpb.Call) answer {
+	u := c.GetUpdateFramework()
+	info := proto.CloneOf(u.GetFrameworkInfo())
+	compiled, err := m.validateFramework(info, u.GetSuppressedRoles(), u.GetOfferConstraints())
+	switch {
+	case err != nil:
+	case f.info.GetPrincipal() != info.GetPrincipal():
+		err = wireErrorf("Updating 'FrameworkInfo.principal' is unsupported")
+	case f.info.GetUser() != info.GetUser():
+		err = wireErrorf("Updating 'FrameworkInfo.user' is unsupported; attempted to update from '%s' to '%s'", f.info.GetUser(), info.GetUser())
+	case f.info.GetCheckpoint() != info.GetCheckpoint():
+		err = wireErrorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%v' to '%v'", f.info.GetCheckpoint(), info.GetCheckpoint())
+	}
+	if err != nil {
+		return answer{http.StatusBadRequest, "'UpdateFramework.framework_info' is not valid: " + err.Error()}
+	}
+	m.changeFramework(f, info, u.GetSuppressedRoles(), u.GetOfferConstraints(), compiled)
+	m.publishFrameworkUpdated(f)
+	return answer{status: http.StatusOK}
+}
