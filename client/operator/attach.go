@@ -139,7 +139,7 @@ func (in *Input) send(record *agentpb.ProcessIO) error {
 	return callError("ATTACH_CONTAINER_INPUT", in.upload.Send(call))
 }
 
-// Write sends data to standard input.
+// Write sends data to standard input. An error says that the exchange is over; Close says why.
 func (in *Input) Write(data []byte) (n int, err error) {
 	for len(data) > 0 {
 		piece := data[:min(len(data), maxInput)]

@@ -2,13 +2,11 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -23,7 +21,7 @@ type ExecConfig struct {
 	// TTY gives the process a terminal of Rows x Columns characters.
 	TTY           bool
 	Rows, Columns int
-	// Input attaches to the standard input of the process; without it the process finds its input at its end.
+	// Input attaches to the standard input of the process; without it nothing ever comes there, not even its end.
 	Input bool
 }
 
@@ -80,9 +78,5 @@ func (e *Exec) Close() error {
 	if e.Input != nil {
 		e.Input.abort()
 	}
-	err := e.Output.Close()
-	if errors.Is(err, transport.ErrClosed) {
-		err = nil
-	}
-	return err
+	return e.Output.Close()
 }

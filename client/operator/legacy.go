@@ -258,12 +258,14 @@ func (p *jsonParser) escape(out []byte) ([]byte, error) {
 			return nil, err
 		}
 		if utf16.IsSurrogate(r) && len(p.rest) >= 2 && p.rest[0] == '\\' && p.rest[1] == 'u' {
-			p.rest = p.rest[2:]
-			low, err := p.hex()
+			pair := jsonParser{rest: p.rest[2:]}
+			low, err := pair.hex()
 			if err != nil {
 				return nil, err
 			}
-			r = utf16.DecodeRune(r, low)
+			if whole := utf16.DecodeRune(r, low); whole != utf8.RuneError {
+				r, p.rest = whole, pair.rest
+			}
 		}
 		return utf8.AppendRune(out, r), nil
 	}
