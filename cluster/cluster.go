@@ -9,11 +9,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/mesokit/mesokit/cluster/agent"
 	"github.com/mesokit/mesokit/cluster/master"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // ErrClosed is returned by methods of a cluster that has been closed.
@@ -113,8 +117,9 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		return nil, ErrClosed
 	}
 	c.made++
-	dir := filepath.Join(c.dir, "agent-"+strconv.Itoa(c.made))
+	n := c.made
 	c.mu.Unlock()
+	dir := filepath.Join(c.dir, "agent-"+strconv.Itoa(n))
 
 	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
 	if err != nil {
@@ -125,7 +130,7 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		Master:     c.master,
 		WorkDir:    dir,
 		Hostname:   cmp.Or(cfg.Hostname, "localhost"),
-		Resources:  cfg.Resources,
+		Resources:  withPorts(cfg.Resources, n),
 		Attributes: cfg.Attributes,
 		Logger:     c.cfg.Logger.With("component", "agent"),
 	})
@@ -144,6 +149,24 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 	}
 	c.agents = append(c.agents, added)
 	return added, nil
+}
+
+// withPorts gives the n-th agent of a cluster ports of its own, unless its resources name some or
+// are not in text form: all agents share this machine, and two tasks cannot listen on one port.
+// The first has what Mesos gives by default, 31000 to 32000, the next as many below it, and so
+// on; after twenty agents it begins again.
+func withPorts(text string, n int) string {
+	list, err := resources.Parse(text, resources.Unreserved)
+	if err != nil || strings.HasPrefix(strings.TrimSpace(text), "[") || slices.ContainsFunc(list, func(r *mesospb.Resource) bool { return r.GetName() == resources.NamePorts }) {
+		return text
+	}
+	const size = 1001
+	begin := 31000 - size*((n-1)%20)
+	ports := fmt.Sprintf("ports:[%d-%d]", begin, begin+size-1)
+	if strings.TrimSpace(text) == "" {
+		return ports
+	}
+	return strings.TrimRight(strings.TrimSpace(text), ";") + ";" + ports
 }
 
 // Master returns the host:port of the master.

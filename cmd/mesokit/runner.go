@@ -49,6 +49,7 @@ type runner struct {
 	patience *time.Timer // with tasks that were told to end; nil before
 
 	subscribed atomic.Bool
+	over       atomic.Bool            // all tasks have ended
 	trouble    atomic.Pointer[traced] // what last kept the session from subscribing
 }
 
@@ -167,7 +168,7 @@ func (r *runner) TraceSession(_ context.Context, t scheduler.SessionTrace) {
 	switch t.Kind {
 	case scheduler.TraceSubscribeFailed, scheduler.TraceDisconnected:
 		r.trouble.Store(&traced{t.Err})
-		if r.subscribed.Load() {
+		if r.subscribed.Load() && !r.over.Load() {
 			r.say("%s: %v; trying again", t.Master, t.Err)
 		}
 	}
@@ -208,7 +209,7 @@ func (r *runner) interrupted(ctx context.Context, s *scheduler.Session, _ any) e
 	r.left -= len(r.pending)
 	r.pending = nil
 	if r.left == 0 {
-		return s.Teardown(ctx)
+		return r.teardown(ctx, s)
 	}
 	for _, t := range r.tasks {
 		if t.agent != nil && !t.ended {
@@ -226,6 +227,12 @@ func (r *runner) interrupted(ctx context.Context, s *scheduler.Session, _ any) e
 		}
 	})
 	return nil
+}
+
+// teardown ends the framework, and with it the session.
+func (r *runner) teardown(ctx context.Context, s *scheduler.Session) error {
+	r.over.Store(true)
+	return s.Teardown(ctx)
 }
 
 // offers launches what is pending on what is offered.
@@ -248,6 +255,7 @@ func (r *runner) offers(ctx context.Context, calls *scheduler.Session, offers []
 			err = calls.Accept(ctx, scheduler.OfferIDs(offer), nil, scheduler.Launch(launch...))
 		case r.o.embedded && r.left > 0 && len(r.pending) == r.left:
 			// Nothing runs and nobody else is there: there will be no larger offer.
+			r.over.Store(true)
 			return usagef("no offer can fit a task that needs %s: this machine offers %s", resources.Describe(r.o.need()),
 				resources.Describe(resources.Unallocate(offer.GetResources())))
 		default:
@@ -312,7 +320,7 @@ func (r *runner) update(ctx context.Context, s *scheduler.Session, status *mesos
 		r.end(ctx, t, status)
 	}
 	if r.left == 0 {
-		return s.Teardown(ctx)
+		return r.teardown(ctx, s)
 	}
 	return nil
 }

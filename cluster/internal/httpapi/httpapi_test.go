@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -168,4 +169,30 @@ func TestStreamEndsWithItsClient(t *testing.T) {
 	resp.Body.Close()
 	<-s.Done()
 	s.Send(heartbeat())
+}
+
+// There are clients that take every chunk for one record, as Mesos writes them.
+func TestEachRecordIsAChunkOfItsOwn(t *testing.T) {
+	s := NewStream(codec.JSON)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Serve(r.Context(), w) }))
+	defer server.Close()
+	for range 3 {
+		s.Send(heartbeat())
+	}
+	s.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	raw, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(raw), "\r\n\r\n")
+	chunk := "17\r\n20\n{\"type\":\"HEARTBEAT\"}\r\n"
+	if want := strings.Repeat(chunk, 3) + "0\r\n\r\n"; body != want {
+		t.Errorf("got the chunks %q, want %q", body, want)
+	}
 }

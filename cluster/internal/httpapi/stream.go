@@ -81,23 +81,24 @@ func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
 	if rc.Flush() != nil {
 		return
 	}
-	var body, frames []byte
+	var body, frame []byte
 	for {
 		s.mu.Lock()
 		batch, closed := s.queue, s.closed
 		s.queue = nil
 		s.mu.Unlock()
 		if len(batch) > 0 {
-			frames = frames[:0]
+			// Mesos writes each record as one chunk, and there are clients which count on
+			// a chunk to hold exactly one (the npm package mesos-framework does).
 			for _, m := range batch {
 				var err error
 				if body, err = s.codec.Append(body[:0], m); err != nil {
 					return
 				}
-				frames = recordio.AppendFrame(frames, body)
-			}
-			if _, err := w.Write(frames); err != nil || rc.Flush() != nil {
-				return
+				frame = recordio.AppendFrame(frame[:0], body)
+				if _, err := w.Write(frame); err != nil || rc.Flush() != nil {
+					return
+				}
 			}
 			continue
 		}
