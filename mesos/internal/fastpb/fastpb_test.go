@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/internal/pbtest"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/recordio"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -25,6 +27,20 @@ var roots = []proto.Message{
 }
 
 func newMessage(root proto.Message) proto.Message { return root.ProtoReflect().New().Interface() }
+
+// frame returns the first frame of a file of package codec.
+func frame(tb testing.TB, name string) []byte {
+	tb.Helper()
+	raw, err := os.ReadFile("../../codec/testdata/" + name + ".pb.recordio")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	body, err := recordio.NewReader(bytes.NewReader(raw), recordio.Config{}).Next()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return body
+}
 
 // same decodes body with this package and with the standard runtime and compares everything that a
 // program can see.
