@@ -116,12 +116,12 @@ func confirm(t *transport.Client, base string, stream *transport.Stream) (*Subsc
 	err := stream.Next(event)
 	switch {
 	case err == io.EOF:
-		err = fmt.Errorf("%s: the stream ended before the framework was subscribed: %w", base, io.ErrUnexpectedEOF)
+		err = &transport.ExchangeError{URL: base + apiPath, Err: fmt.Errorf("the stream ended before the framework was subscribed: %w", io.ErrUnexpectedEOF)}
 	case err != nil:
 	case event.GetType() == schedulerpb.Event_ERROR:
 		err = newEventError(event.GetError())
 	case event.GetType() != schedulerpb.Event_SUBSCRIBED || event.GetSubscribed().GetFrameworkId().GetValue() == "":
-		err = fmt.Errorf("%s: the stream starts with %s instead of SUBSCRIBED with a framework id", base, event.GetType())
+		err = &transport.ExchangeError{URL: base + apiPath, Err: fmt.Errorf("the stream starts with %s instead of SUBSCRIBED with a framework id", event.GetType())}
 	default:
 		s := &Subscription{transport: t, base: base, stream: stream, first: event, subscribed: event.GetSubscribed()}
 		s.Calls = Calls{s}

@@ -35,7 +35,7 @@ type fakeMaster struct {
 	calls chan fakeCall
 
 	mu sync.Mutex
-	// refuse, if set, answers calls of any type; status 0 means as usual.
+	// refuse, if set, answers calls of any type; status 0 means as usual. It is called without the lock.
 	refuse func(*schedulerpb.Call) (status int, header map[string]string, body string)
 	// manual leaves it to the test to send SUBSCRIBED.
 	manual bool
@@ -122,9 +122,10 @@ func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	subscribe := call.GetType() == schedulerpb.Call_SUBSCRIBE
 	m.mu.Lock()
-	if m.refuse != nil {
-		if status, header, text := m.refuse(call); status != 0 {
-			m.mu.Unlock()
+	refuse := m.refuse
+	m.mu.Unlock()
+	if refuse != nil {
+		if status, header, text := refuse(call); status != 0 {
 			if !subscribe {
 				m.calls <- fakeCall{call, r.Header}
 			}
@@ -136,6 +137,7 @@ func (m *fakeMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	m.mu.Lock()
 	if !subscribe {
 		current, known := m.current[call.GetFrameworkId().GetValue()]
 		m.mu.Unlock()

@@ -24,6 +24,7 @@ type Subscription struct {
 	stream     *transport.Stream
 	subscribed *schedulerpb.Event_Subscribed
 	first      *schedulerpb.Event // the SUBSCRIBED event until it is read
+	release    func()             // frees the context of a session's subscription; may be nil
 }
 
 // FrameworkID returns the framework's id, given by the master if it had none.
@@ -96,4 +97,10 @@ func (s *Subscription) Call(ctx context.Context, call *schedulerpb.Call) error {
 }
 
 // Close ends the subscription; the master takes the framework for disconnected. It is idempotent.
-func (s *Subscription) Close() error { return s.stream.Close() }
+func (s *Subscription) Close() error {
+	err := s.stream.Close()
+	if s.release != nil {
+		s.release()
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// SessionTracer observes sessions. It is called from several goroutines and must return quickly.
+type SessionTracer interface {
+	TraceSession(ctx context.Context, data SessionTrace)
+}
+
+// TraceKind says what happened in a session.
+type TraceKind string
+
+// What happens in a session.
+const (
+	// TraceDetected: the detector names masters, in Master, or none.
+	TraceDetected TraceKind = "masters detected"
+	// TraceSubscribing: SUBSCRIBE goes to Master.
+	TraceSubscribing TraceKind = "subscribing"
+	// TraceSubscribeFailed: it failed with Err.
+	TraceSubscribeFailed TraceKind = "subscribing failed"
+	// TraceConnected: the framework FrameworkID is subscribed at Master.
+	TraceConnected TraceKind = "connected"
+	// TraceDisconnected: the subscription at Master is lost by Err.
+	TraceDisconnected TraceKind = "disconnected"
+	// TraceWaiting: the next attempt comes after Delay; Failures counts those that failed.
+	TraceWaiting TraceKind = "waiting before the next attempt"
+	// TraceRepeatedUpdate: an update that was settled before came again.
+	TraceRepeatedUpdate TraceKind = "repeated update acknowledged again"
+	// TraceAcknowledgeFailed: an acknowledgement failed with Err; the update will come again.
+	TraceAcknowledgeFailed TraceKind = "acknowledging failed"
+	// TraceEnded: the session ended, by Err if that is not nil.
+	TraceEnded TraceKind = "session ended"
+)
+
+// SessionTrace is one thing that happened in a session. Fields that do not belong to its kind are zero.
+type SessionTrace struct {
+	Session     string
+	Kind        TraceKind
+	Master      string
+	FrameworkID string
+	Failures    int
+	Delay       time.Duration
+	Err         error
+}
+
+func (s *Session) trace(ctx context.Context, data SessionTrace) {
+	if s.cfg.Tracer != nil {
+		data.Session = s.name
+		s.cfg.Tracer.TraceSession(ctx, data)
+	}
+}
+
+// LogSessions returns a SessionTracer that writes to log: failures as warnings, connections as information and
+// the rest for debugging.
+func LogSessions(log *slog.Logger) SessionTracer { return sessionLogger{log} }
+
+type sessionLogger struct{ log *slog.Logger }
+
+func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
+	level := slog.LevelDebug
+	switch d.Kind {
+	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed:
+		level = slog.LevelWarn
+	case TraceConnected, TraceEnded:
+		level = slog.LevelInfo
+	}
+	if !l.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("session", d.Session)}
+	if d.Master != "" {
+		attrs = append(attrs, slog.String("master", d.Master))
+	}
+	if d.FrameworkID != "" {
+		attrs = append(attrs, slog.String("framework_id", d.FrameworkID))
+	}
+	if d.Kind == TraceWaiting {
+		attrs = append(attrs, slog.Int("failures", d.Failures), slog.Duration("delay", d.Delay))
+	}
+	if d.Err != nil {
+		attrs = append(attrs, slog.Any("error", d.Err))
+	}
+	l.log.LogAttrs(ctx, level, string(d.Kind), attrs...)
+}
