@@ -106,3 +106,13 @@ func (e environment) addRole(t *mesospb.TaskInfo) {
 		}
 	}
 }
+
+// groupEnvironment is the environment of a task of a group.
+func (a *Agent) groupEnvironment(t *mesospb.TaskInfo, dir string) ([]string, error) {
+	env := environment{"PATH": process.DefaultPath, "MESOS_SANDBOX": dir, "MESOS_CONTAINER_IP": a.address.ip}
+	env.addRole(t)
+	if err := env.add(t.GetCommand().GetEnvironment()); err != nil {
+		return nil, err
+	}
+	return env.list(), nil
+}

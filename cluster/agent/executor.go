@@ -16,6 +16,7 @@ package agent
 
 import (
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -287,8 +288,11 @@ func (a *Agent) executorEnded(e *executor, status *process.Status) {
 func (a *Agent) reportEnd(e *executor, status *process.Status) {
 	if e.kind != commandKind {
 		raw := int32(process.Unknown)
-		if status != nil {
+		switch {
+		case status != nil:
 			raw = int32(*status)
+		case e.kind == defaultKind && e.everSent:
+			raw = int32(syscall.SIGKILL) // as its process would have ended
 		}
 		a.send(link.ExecutorExited{FrameworkID: e.framework.id(), ExecutorID: e.id(), Status: raw})
 	}

@@ -90,7 +90,8 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 		if err := os.MkdirAll(tasks, 0o755); err != nil {
 			return err
 		}
-		if err := relink(c.dir, filepath.Join(tasks, p.task)); err != nil {
+		target := filepath.Join("..", "containers", filepath.Base(c.dir))
+		if err := relink(target, filepath.Join(tasks, p.task)); err != nil {
 			return err
 		}
 	}
@@ -162,6 +163,8 @@ func (a *Agent) attachSandbox(c *container) {
 func virtualPath(e *executor) string {
 	return "/frameworks/" + e.framework.id() + "/executors/" + e.id() + "/runs/latest"
 }
+
+var errNoCommand = errors.New("The task has no command, and there is no image to take one from") //nolint:staticcheck
 
 // unsupported explains what this agent cannot give a container.
 func unsupported(c *mesospb.ContainerInfo) error {
