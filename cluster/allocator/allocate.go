@@ -1,6 +1,7 @@
 package allocator
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -171,7 +172,9 @@ func (r *round) candidate(ag *agent, c *client, sharedOffered bool) []*mesospb.R
 		return nil
 	}
 	if len(list) > 1 {
-		slices.SortStableFunc(list, func(x, y *mesospb.Resource) int { return offerRank(x) - offerRank(y) })
+		slices.SortStableFunc(list, func(x, y *mesospb.Resource) int {
+			return cmp.Or(offerRank(x)-offerRank(y), ag.order[x.GetName()]-ag.order[y.GetName()])
+		})
 	}
 	return list
 }
@@ -187,7 +190,8 @@ func (q *quota) advancedBy(list []*mesospb.Resource) bool {
 	return false
 }
 
-// offerRank orders the resources of an offer as Mesos does: what can't be divided first, then reservations.
+// offerRank orders the resources of an offer as Mesos does: what can't be divided first, then reservations. Among equals they
+// are in the order of the agent's total.
 func offerRank(r *mesospb.Resource) int {
 	switch {
 	case !resources.IsUnreserved(r):

@@ -85,7 +85,8 @@ type agent struct {
 	free   resources.Pool // without allocations; of that what nobody has, shared volumes left out
 	shared []*mesospb.Resource
 	gpus   bool
-	scalar Quantities // of total, as the sorter counts
+	order  map[string]int // names by their first place in the total
+	scalar Quantities     // of total, as the sorter counts
 
 	filters  map[*client][]*filter
 	reserved map[string]Quantities // of total, by the top-level role that holds the reservation
@@ -174,6 +175,10 @@ func (a *Allocator) count(ag *agent) {
 	ag.shared = ag.total.Filter(resources.IsShared)
 	ag.scalar = quantitiesOfPool(&ag.total)
 	ag.gpus = ag.total.Fixed(resources.NameGPUs) > 0
+	ag.order = map[string]int{}
+	for i, name := range resources.Names(ag.info.Total) {
+		ag.order[name] = i
+	}
 	ag.reserved = reservedByTop(ag.total.Filter(func(r *mesospb.Resource) bool { return !resources.IsUnreserved(r) }))
 	a.sorter.addTotal(ag.scalar, 1)
 	for top, q := range ag.reserved {

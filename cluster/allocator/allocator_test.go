@@ -159,7 +159,7 @@ func TestReservations(t *testing.T) {
 	)
 	for role, want := range map[string]string{
 		"eng":     "F0@S0(eng) cpus(reservations: [(STATIC,eng)]):2; mem(reservations: [(STATIC,eng)]):64; cpus:1; mem:32",
-		"eng/web": "F0@S0(eng/web) cpus(reservations: [(STATIC,eng)]):2; mem(reservations: [(STATIC,eng)]):64; cpus(reservations: [(STATIC,eng/web)]):3; mem(reservations: [(STATIC,eng/web)]):96; cpus:1; mem:32",
+		"eng/web": "F0@S0(eng/web) cpus(reservations: [(STATIC,eng)]):2; cpus(reservations: [(STATIC,eng/web)]):3; mem(reservations: [(STATIC,eng)]):64; mem(reservations: [(STATIC,eng/web)]):96; cpus:1; mem:32",
 		"*":       "F0@S0(*) cpus:1; mem:32",
 		"eng2":    "F0@S0(eng2) cpus:1; mem:32",
 	} {
@@ -191,7 +191,7 @@ func TestCapabilities(t *testing.T) {
 		want  []string
 	}{
 		{"revocable without", Agent{Total: revocable}, Capabilities{}, "*", []string{"cpus:1; mem:32"}},
-		{"revocable with", Agent{Total: revocable}, Capabilities{RevocableResources: true}, "*", []string{"cpus:1; mem:32; cpus{REV}:5"}},
+		{"revocable with", Agent{Total: revocable}, Capabilities{RevocableResources: true}, "*", []string{"cpus:1; cpus{REV}:5; mem:32"}},
 		{"refined without", Agent{Total: refined}, Capabilities{}, "a/b", []string{"cpus:1"}},
 		{"refined with", Agent{Total: refined}, Capabilities{ReservationRefinement: true}, "a/b", []string{"cpus(reservations: [(STATIC,a),(DYNAMIC,a/b)]):7; cpus:1"}},
 		{"gpus without", Agent{Total: gpus}, Capabilities{}, "*", nil},

@@ -114,7 +114,7 @@ func (m *Master) reregister(l *agentLink, msg link.Reregister) {
 		err = fmt.Errorf("the agent has no valid id: %q", id)
 	}
 	if _, gone := m.gone[id]; err == nil && gone {
-		err = errors.New("Agent has been marked gone") //nolint:staticcheck // as Mesos writes it
+		err = wireError("Agent has been marked gone")
 	}
 	if err != nil {
 		m.refuse(l, err)

@@ -1,5 +1,7 @@
 package master
 
+//lint:file-ignore SA1019 deprecated fields and calls are part of what a master serves
+
 import (
 	"slices"
 	"time"

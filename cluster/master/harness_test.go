@@ -596,3 +596,8 @@ func (f *scheduler) step(a *fakeAgent, id string, state mesospb.TaskState) {
 func show(list []*mesospb.Resource) string {
 	return strings.ReplaceAll(resources.Describe(resources.Unallocate(list)), "{}", "")
 }
+
+func (w *world) operatorTasks() *masterpb.Response_GetTasks {
+	w.Helper()
+	return w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_TASKS.Enum()}).GetGetTasks()
+}

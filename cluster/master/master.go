@@ -254,9 +254,6 @@ func (m *Master) abdicate() (ends []*link.End) {
 	return ends
 }
 
-// Do runs f on the loop and waits: for tools and tests inside the cluster that want to see a consistent state.
-func (m *Master) do(ctx context.Context, f func()) error { return m.loop.Do(ctx, f) }
-
 // newUUID returns a random UUID, repeatable with a seed.
 func (m *Master) newUUID() uuid.UUID {
 	var u uuid.UUID
