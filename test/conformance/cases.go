@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -58,7 +59,7 @@ func Groups() [][]Case {
 		{{Name: "f02_no_ack_retry", Setup: usual, Retries: true}},
 		{{Name: "f13_operator", Setup: usual, Companion: "testdata/f13_companion.json"}, {Name: "f17_drain_maintenance", Setup: usual}},
 		{{Name: "f04_invalid_tasks", Setup: usual}},
-		{{Name: "f12_checks", Setup: usual}},
+		{{Name: "f12_checks", Setup: usual, run: runWithServer}},
 		{{Name: "f09_calls", Setup: usual}},
 		{{Name: "f08_task_group", Setup: usual}},
 		{{Name: "f16_agent_loss", Setup: pair, Control: true}},
@@ -79,7 +80,9 @@ type RunOptions struct {
 	Options
 	Captures string // directory of the captures
 	Scratch  string // directory for files that the cases need
-	Binary   string // path of a program that becomes the probe if ProbeVariable is set; empty for none
+	// Binary is the path of a program that calls RunProbe or RunServer if ProbeVariable or
+	// ServerVariable is set; empty for none.
+	Binary string
 }
 
 // RunGroup replays the cases of a group to a target, and says which could not be run and why.
@@ -141,6 +144,32 @@ func (o RunOptions) transcript() string { return filepath.Join(o.Scratch, "f14_e
 
 func (o RunOptions) probeCommand() string {
 	return fmt.Sprintf("exec env %s='%s' '%s'", ProbeVariable, o.transcript(), o.Binary)
+}
+
+// recordedServer is the HTTP server whose health f12 checks, in its requests; recordedPort is its port.
+const (
+	recordedServer = "python3 -m http.server 31999"
+	recordedPort   = "31999"
+)
+
+// runWithServer replays f12 with an HTTP server of our own on a free port, where the agent can have it.
+func runWithServer(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
+		return runUsual(ctx, c, s, opts)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("conformance: no free port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err := errors.Join(err, listener.Close()); err != nil {
+		return nil, fmt.Errorf("conformance: no free port: %w", err)
+	}
+	opts.Replace = map[string]string{
+		recordedServer: fmt.Sprintf("env %s=127.0.0.1:%s '%s'", ServerVariable, port, opts.Binary),
+		recordedPort:   port,
+	}
+	return runUsual(ctx, c, s, opts)
 }
 
 // compareProbe compares what the probe wrote down during f14.

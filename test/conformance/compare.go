@@ -50,7 +50,7 @@ type comparer struct {
 // timeKeys are fields of which only the presence and the type are compared, and for numbers
 // whether they are zero ("never").
 var timeKeys = set("timestamp", "registered_time", "reregistered_time", "unregistered_time", "start_time",
-	"elected_time", "unreachable_time", "build_time", "build_date")
+	"elected_time", "unreachable_time", "estimated_drain_start_time", "build_time", "build_date")
 
 // hostKeys are fields of which only the presence and the type are compared: what differs from
 // host to host and from build to build.

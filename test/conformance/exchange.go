@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,14 +76,15 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 func (r *replay) request(ctx context.Context, e *Exchange) (req *http.Request, unsent string, err error) {
 	var missing []string
 	replace := func(key string, v any) (any, bool) {
+		if n, ok := v.(json.Number); ok {
+			to, ok := r.opts.Replace[string(n)]
+			return json.Number(to), ok
+		}
 		s, ok := v.(string)
 		if !ok {
 			return nil, false
 		}
-		for from, to := range r.opts.Replace {
-			s = strings.ReplaceAll(s, from, to)
-		}
-		return r.ids.translate(key, s, &missing), true
+		return r.ids.translate(key, r.replaceTexts(false).Replace(s), &missing), true
 	}
 	data := e.Request.Raw
 	if e.Request.Body != nil {

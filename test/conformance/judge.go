@@ -86,7 +86,7 @@ func (j *judge) inOrder() []Row {
 		for _, row := range j.rows {
 			if row.Exchange == e.Label() {
 				found = true
-				if !slices.Contains(sorted, row) {
+				if row.Event != "OFFERS" || !slices.Contains(sorted, row) {
 					sorted = append(sorted, row)
 				}
 			}
@@ -113,7 +113,7 @@ func (j *judge) addAll(e *Exchange, event string, differences []Difference) {
 
 func (j *judge) comparer() *comparer {
 	return &comparer{
-		ids: j.ids, commit: true, anyAmounts: j.r.opts.AnyAmounts, shared: j.r.opts.Shared, restore: j.r.restorer(),
+		ids: j.ids, commit: true, anyAmounts: j.r.opts.AnyAmounts, shared: j.r.opts.Shared, restore: j.r.replaceTexts(true),
 	}
 }
 

@@ -18,5 +18,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if address := os.Getenv(ServerVariable); address != "" {
+		fmt.Fprintln(os.Stderr, RunServer(address))
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -23,6 +23,16 @@ import (
 // transcript. A test binary that launches itself looks at it in TestMain.
 const ProbeVariable = "CONFORMANCE_PROBE_TRANSCRIPT"
 
+// ServerVariable is set for a process that shall be the HTTP server of f12; its value is the address.
+const ServerVariable = "CONFORMANCE_HTTP_SERVER"
+
+// RunServer answers every request at an address, until it is killed.
+func RunServer(address string) error {
+	server := &http.Server{Addr: address, ReadHeaderTimeout: 10 * time.Second}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	return server.ListenAndServe()
+}
+
 // recordedProbe is how f14 was recorded, in its requests.
 const recordedProbe = "exec python3 /opt/probe/probe_executor.py /tmp/probe/f14_executor_side.json"
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ type Options struct {
 	AnyAmounts bool
 	// Shared ignores frameworks that others run on the same cluster.
 	Shared bool
-	// Replace maps recorded texts in requests (such as a command) to those to send instead.
+	// Replace maps recorded texts in requests (parts of texts, such as a command, and whole
+	// numbers, such as a port) to those to send instead.
 	Replace map[string]string
 	// Base is sent requests instead of the target's master, if it is set (host:port).
 	Base string
@@ -352,6 +354,11 @@ func (r *replay) arrive(ctx context.Context, a arrival) error {
 	if x == nil {
 		return r.acknowledgeExtra(ctx, s, ev)
 	}
+	if x.skipped { // the recorded acknowledgement was not sent, or will not be
+		if err := r.acknowledgeExtra(ctx, s, ev); err != nil {
+			return err
+		}
+	}
 	if s.scheduler && ev.typ != "RESCIND" { // the offers of a ledger do not stand for each other one by one
 		(&comparer{ids: r.ids, commit: true}).compare(x.value, ev.value, "$", "")
 	}
@@ -402,14 +409,18 @@ func (r *replay) finish(ctx context.Context, previous float64) error {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// restorer puts back recorded texts that were replaced in requests.
-func (r *replay) restorer() *strings.Replacer {
-	if len(r.opts.Replace) == 0 {
-		return nil
-	}
+// replaceTexts replaces recorded texts by those to send instead, or back. Numbers stand for whole
+// numbers only and are left alone.
+func (r *replay) replaceTexts(back bool) *strings.Replacer {
 	var pairs []string
 	for from, to := range r.opts.Replace {
-		pairs = append(pairs, to, from)
+		if _, err := strconv.Atoi(from); err == nil {
+			continue
+		}
+		if back {
+			from, to = to, from
+		}
+		pairs = append(pairs, from, to)
 	}
 	return strings.NewReplacer(pairs...)
 }

@@ -87,7 +87,8 @@ func (s *stream) recordedOpen(at float64) map[string][]*offer {
 }
 
 // pair finds the recorded event that a new event stands for; nil if there is none. Events after
-// horizon cannot be meant yet, unless they look exactly alike.
+// horizon cannot be meant yet, unless they look exactly alike. Those that were skipped are the last
+// choice.
 func (s *stream) pair(ev *event, horizon float64) *expectation {
 	var open []*expectation
 	for _, x := range s.recorded {
@@ -109,8 +110,9 @@ func (s *stream) pair(ev *event, horizon float64) *expectation {
 		return nil
 	}
 	for _, fits := range []func(x *expectation) bool{
+		func(x *expectation) bool { return x.ident == ev.ident && !x.skipped },
+		func(x *expectation) bool { return x.weak == ev.weak && !x.skipped && x.at <= horizon },
 		func(x *expectation) bool { return x.ident == ev.ident },
-		func(x *expectation) bool { return x.weak == ev.weak && !x.skipped },
 		func(x *expectation) bool { return !x.skipped && x.at <= horizon },
 	} {
 		if x := pick(fits); x != nil {

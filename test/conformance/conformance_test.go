@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"context"
+	"flag"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	remote = flag.String("master", "", "host:port of the leading master of a Mesos to test instead of the embedded cluster")
+	only   = flag.String("case", "", "run only the groups that have a case with this prefix, such as f04")
+)
+
+// TestConformance replays all captures to the embedded cluster, or to the Mesos that -master names.
+func TestConformance(t *testing.T) {
+	var groups [][]Case
+	for _, g := range Groups() {
+		if slices.ContainsFunc(g, func(c Case) bool { return strings.HasPrefix(c.Name, *only) }) {
+			groups = append(groups, g)
+		}
+	}
+	start, known := startEmbedded, []Known(nil)
+	width := 6 // groups mostly wait
+	options := Options{Pace: DefaultPace, Slack: 10 * time.Second}
+	if *remote != "" {
+		start = func(context.Context, *testing.T, Setup) (Target, error) { return Remote(*remote), nil }
+		width = 1 // they would take each other's offers
+		options.Shared = true
+	} else {
+		var err error
+		if known, err = LoadKnown("differences.json"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, notRun, ran := runAll(t, groups, start, options, width)
+	verdict := Judge(rows, known, ran)
+	var table strings.Builder
+	if err := WriteTable(&table, verdict, known, notRun); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + table.String())
+	if len(verdict.New) > 0 {
+		t.Errorf("%d places differ from what Mesos does: mend them, or list them in differences.json with the reason", len(verdict.New))
+		for _, r := range verdict.New {
+			t.Errorf("%s %s %s: %s\n  want %s\n  got  %s", r.Case, r.Exchange, place(r), r.Kind, r.Want, r.Got)
+		}
+	}
+	for _, i := range verdict.Outdated {
+		k := known[i]
+		t.Errorf("known difference %d of differences.json no longer occurs, remove it: %s %s %s %s", i, k.Case, k.Exchange, k.Event, k.Path)
+	}
+}
+
+type startFunc func(ctx context.Context, t *testing.T, setup Setup) (Target, error)
+
+// runAll runs groups side by side, each on a cluster of its own.
+func runAll(t *testing.T, groups [][]Case, start startFunc, options Options, width int) (rows []Row, notRun []NotRun, ran map[string]bool) {
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "windows" {
+		binary = ""
+	}
+	type outcome struct {
+		rows   []Row
+		notRun []NotRun
+	}
+	outcomes := make([]outcome, len(groups))
+	slots := make(chan struct{}, width)
+	var wg sync.WaitGroup
+	for i, group := range groups {
+		scratch := t.TempDir()
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			target, err := start(ctx, t, group[0].Setup)
+			if err != nil {
+				t.Errorf("%s: %v", group[0].Name, err)
+				return
+			}
+			found, not, err := RunGroup(ctx, group, target, RunOptions{
+				Options: options, Captures: "../captures", Scratch: scratch, Binary: binary,
+			})
+			if err != nil {
+				t.Errorf("%s: %v", group[0].Name, err)
+			}
+			if err := target.Close(); err != nil {
+				t.Errorf("%s: close: %v", group[0].Name, err)
+			}
+			outcomes[i] = outcome{found, not}
+		})
+	}
+	wg.Wait()
+	ran = make(map[string]bool)
+	for _, o := range outcomes {
+		rows = append(rows, o.rows...)
+		notRun = append(notRun, o.notRun...)
+	}
+	for _, r := range rows {
+		ran[r.Case] = true
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return strings.Compare(a.Case, b.Case) })
+	slices.SortFunc(notRun, func(a, b NotRun) int { return strings.Compare(a.Case, b.Case) })
+	return rows, notRun, ran
+}
