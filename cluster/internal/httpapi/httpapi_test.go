@@ -62,7 +62,11 @@ func TestReadCallChecksInTheOrderOfMesos(t *testing.T) {
 		{"parameters are not ignored", []string{"application/json; charset=utf-8"}, `{}`, 415, "Expecting 'Content-Type' of application/json or application/x-protobuf"},
 		{"case matters", []string{"Application/JSON"}, `{}`, 415, "Expecting 'Content-Type' of application/json or application/x-protobuf"},
 		{"bad protobuf", []string{"application/x-protobuf"}, "\x08\x99", 400, "Failed to parse body into Call protobuf"},
-		{"bad JSON", []string{"application/json"}, `{nonsense`, 400, "Failed to"},
+		{"bad JSON", []string{"application/json"}, `{nonsense`, 400, "Failed to parse body into JSON: syntax error at line 1 near: nonsense"},
+		{"bad JSON, second line", []string{"application/json"}, "{\n\"type\":nonsense", 400, "Failed to parse body into JSON: syntax error at line 2 near: nonsense"},
+		{"no JSON", []string{"application/json"}, "", 400, "Failed to parse body into JSON: syntax error at line 1 near: "},
+		{"missing fields", []string{"application/json"}, `{"kill":{"task_id":{}}}`, 400, "Failed to convert JSON into Call protobuf: Missing required fields: kill.task_id.value"},
+		{"a number for a string", []string{"application/json"}, `{"kill":{"task_id":{"value":5}}}`, 400, "Failed to convert JSON into Call protobuf: Not expecting a JSON number for field 'value'"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/", strings.NewReader(tc.body))
