@@ -32,8 +32,9 @@ type Options struct {
 	Base string
 }
 
-// DefaultPace is long enough for a round of the allocator, and for a process to start.
-const DefaultPace = 1500 * time.Millisecond
+// DefaultPace is long enough for a round of the allocator, and for a process to start. It is no multiple of
+// half the allocation interval, so that pauses after an offer do not end where the next may come.
+const DefaultPace = 1300 * time.Millisecond
 
 // Quiet is the pause (in seconds of the recording) before a request after which what is on offer
 // is compared exactly: more than two rounds of the allocator.
