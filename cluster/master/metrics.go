@@ -179,7 +179,9 @@ func (m *Master) agentMetrics(v map[string]float64, set func(string, int)) {
 				v["master/"+name+suffix+"_percent"] = used / all
 			}
 		}
-		v["allocator/mesos/resources/"+name+"/total"] = total.Scalar(name)
+		if name != resources.NameGPUs || total.Scalar(name) > 0 {
+			v["allocator/mesos/resources/"+name+"/total"] = total.Scalar(name)
+		}
 	}
 }
 

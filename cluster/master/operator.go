@@ -101,6 +101,7 @@ func (m *Master) serveOperator(w http.ResponseWriter, r *http.Request) {
 		httpapi.NotAcceptable(w)
 		return
 	}
+	cd = operatorCodec(cd)
 	if call.GetType() == masterpb.Call_SUBSCRIBE {
 		m.serveSubscribeOperator(w, r, cd)
 		return

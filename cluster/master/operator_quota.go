@@ -158,7 +158,6 @@ func (m *Master) setQuota(role string, q *quotaConfig) {
 			m.rescind(o, nil)
 		}
 	}
-	m.allocateSoon()
 }
 
 func (m *Master) opSetQuota(c *masterpb.Call_SetQuota) answer {
