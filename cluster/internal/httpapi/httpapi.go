@@ -113,7 +113,7 @@ func decodeError(body []byte, err error) string {
 // Accept returns the codec that the Accept header asks for: JSON if the header admits it or is
 // absent, then protobuf. It reports false if neither is admitted.
 func Accept(r *http.Request) (codec.Codec, bool) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Protobuf} {
+	for _, c := range []codec.Codec{codec.ServerJSON, codec.Protobuf} {
 		if Accepts(r.Header.Values("Accept"), c.MediaType()) {
 			return c, true
 		}
