@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 old fields are on the wire.
+
 package agent
 
 import (

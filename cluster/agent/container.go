@@ -185,7 +185,7 @@ func (a *Agent) destroy(c *container) {
 	for _, child := range sorted(c.children) {
 		a.destroy(child)
 	}
-	if c.proc != nil && !c.swept {
+	if c.proc != nil && !c.ended { // else the rest is being killed already
 		a.work.Go(c.proc.Kill)
 	}
 	a.settle(c)

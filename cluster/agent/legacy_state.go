@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 old fields are what legacy endpoints show.
+
 package agent
 
 // GET /state: what the agent is and runs, in the form that dashboards and the dcos and mesos command

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the role of a limitation is written as Mesos writes it.
+
 package agent
 
 // Memory limits, by measurement. While a container with a grant of memory runs, the memory of all its

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 a mesos-agent sets the source of command executors.
+
 package agent
 
 // RunTask: one task, with a command or a custom executor.

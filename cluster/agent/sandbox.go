@@ -15,7 +15,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,7 +68,7 @@ func (a *Agent) diskRoot(root string) string {
 // launched.
 func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if a.cfg.WorkDir == "" {
-		return errors.New("the agent has no work directory to make a sandbox in")
+		return errNoWorkDir
 	}
 	if err := unsupported(p.container); err != nil {
 		return err
@@ -123,7 +122,7 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 	if errors.As(err, &failed) && c.ctx.Err() == nil {
 		a.log.Warn("cannot fetch", "container", c.key, "uri", failed.URI, "error", failed.Err)
 		// The URI is in the sandbox's stderr; this is what a mesos-agent has to say.
-		return fmt.Errorf("Failed to fetch all URIs for container '%s': exited with status 1", c.key) //nolint:staticcheck // the text is Mesos's
+		return wording("Failed to fetch all URIs for container '" + c.key + "': exited with status 1")
 	}
 	if err != nil {
 		return context.Cause(c.ctx)
@@ -164,7 +163,14 @@ func virtualPath(e *executor) string {
 	return "/frameworks/" + e.framework.id() + "/executors/" + e.id() + "/runs/latest"
 }
 
-var errNoCommand = errors.New("The task has no command, and there is no image to take one from") //nolint:staticcheck
+// wording is an error whose text goes into a status as it is, where sentences begin as Mesos begins them.
+type wording string
+
+func (w wording) Error() string { return string(w) }
+
+const errNoWorkDir = wording("The agent has no work directory to make a sandbox in")
+
+const errNoCommand = wording("The task has no command, and there is no image to take one from")
 
 // unsupported explains what this agent cannot give a container.
 func unsupported(c *mesospb.ContainerInfo) error {
@@ -172,9 +178,9 @@ func unsupported(c *mesospb.ContainerInfo) error {
 	case c == nil:
 		return nil
 	case c.GetType() == mesospb.ContainerInfo_DOCKER:
-		return errors.New("No container runtime for type DOCKER: the embedded agent runs plain processes; use a MESOS container without an image") //nolint:staticcheck
+		return wording("No container runtime for type DOCKER: the embedded agent runs plain processes; use a MESOS container without an image")
 	case c.GetMesos().GetImage() != nil:
-		return errors.New("Container images are not supported: the embedded agent runs plain processes; fetch what the task needs with URIs") //nolint:staticcheck
+		return wording("Container images are not supported: the embedded agent runs plain processes; fetch what the task needs with URIs")
 	}
 	return nil
 }

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 old fields are what legacy endpoints show.
+
 package agent
 
 // What containers use: GET /containers, GET /monitor/statistics and GET_CONTAINERS. Usage is measured

@@ -52,6 +52,9 @@ func (r *taskRun) update(status *mesospb.TaskStatus) {
 	status.Timestamp = proto.Float64(now())
 	if r.nested {
 		status.ContainerStatus = &mesospb.ContainerStatus{ContainerId: r.container.id}
+		if !isTerminal(status.GetState()) { // by then Mesos has forgotten the container
+			status.ContainerStatus = r.agent.statusOf(r.container)
+		}
 	}
 	r.checks.fill(status)
 	r.agent.executorUpdate(r.e, status)

@@ -90,10 +90,16 @@ func (s Status) String() string {
 	return fmt.Sprintf("wait status %d", int32(s))
 }
 
+// root is what the members of a process's tree are known by.
+type root struct {
+	pid  int
+	born uint64 // when it was started, on the system's own clock; 0 is unknown
+	mark string
+}
+
 // Process is a started process. Its methods are safe for concurrent use.
 type Process struct {
-	pid   int
-	mark  string
+	root
 	os    *os.Process
 	guard *guard
 
@@ -123,7 +129,7 @@ func (p *Process) Wait() Status {
 // waits for. The list of those outside the group is made before: they are known by their parents
 // only while these live.
 func (p *Process) Signal(sig syscall.Signal) {
-	outside := strays(p.pid, p.ended(), p.mark)
+	outside := strays(p.root, p.ended())
 	p.signalGroup(sig)
 	for _, pid := range outside {
 		_ = kill(pid, sig)
@@ -144,13 +150,13 @@ func (p *Process) signalGroup(sig syscall.Signal) {
 // being waited for.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
-	killAll(p.pid, p.ended(), p.mark)
+	killAll(p.root, p.ended())
 }
 
 // Sweep is Kill for a process that has ended: it kills what it left behind. The guard forgets the
 // process. It must be called after Wait.
 func (p *Process) Sweep() {
-	killAll(p.pid, true, p.mark)
+	killAll(p.root, true)
 	p.guard.remove(p.pid)
 }
 

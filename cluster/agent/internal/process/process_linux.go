@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +24,7 @@ func setLimit(pid int, l Limit) error {
 // stat is what the tree needs of /proc/PID/stat.
 type stat struct {
 	pid, parent, group, session int
+	born                        uint64
 	zombie                      bool
 }
 
@@ -46,20 +46,40 @@ func takeSnapshot() *snapshot {
 	if err != nil {
 		return shot
 	}
+	buf := make([]byte, 1024)
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
+		if name[0] < '0' || name[0] > '9' {
 			continue
 		}
-		data, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue
-		}
-		if s, ok := parseStat(pid, data); ok {
+		if s, ok := readStat(name, buf); ok {
 			shot.list = append(shot.list, s)
 		}
 	}
 	return shot
+}
+
+// readStat reads the stat of a process. It fails if the process is gone.
+func readStat(pid string, buf []byte) (stat, bool) {
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		return stat{}, false
+	}
+	fd, err := unix.Open("/proc/"+pid+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return stat{}, false
+	}
+	defer unix.Close(fd)
+	size, err := unix.Read(fd, buf)
+	if err != nil || size <= 0 {
+		return stat{}, false
+	}
+	return parseStat(n, buf[:size])
+}
+
+// birth returns when a process was started; 0 if that is unknown.
+func birth(pid int) uint64 {
+	s, _ := readStat(strconv.Itoa(pid), make([]byte, 1024))
+	return s.born
 }
 
 // parseStat reads "PID (name) state ppid pgrp session …"; the name may hold anything.
@@ -68,39 +88,54 @@ func parseStat(pid int, data []byte) (stat, bool) {
 	if end < 0 {
 		return stat{}, false
 	}
-	f := strings.Fields(string(data[end+1:]))
-	if len(f) < 4 {
-		return stat{}, false
-	}
-	s := stat{pid: pid, zombie: f[0] == "Z" || f[0] == "X"}
-	for i, to := range []*int{&s.parent, &s.group, &s.session} {
-		n, err := strconv.Atoi(f[i+1])
-		if err != nil {
-			return stat{}, false
+	s := stat{pid: pid}
+	i := 0
+	for f := range bytes.FieldsSeq(data[end+1:]) {
+		switch i {
+		case 0:
+			s.zombie = len(f) == 1 && (f[0] == 'Z' || f[0] == 'X')
+		case 1:
+			s.parent = number(f)
+		case 2:
+			s.group = number(f)
+		case 3:
+			s.session = number(f)
+		case 19:
+			s.born = uint64(number(f))
 		}
-		*to = n
+		i++
 	}
-	return s, true
+	return s, i > 19 && s.parent >= 0 && s.group >= 0 && s.session >= 0
 }
 
-// tree returns the living members of root's tree: root, its descendants, its group, its session
-// and all that carry the mark, each with its own descendants. If root has been reaped, a process
-// of its number is another one; then no group or session of that number is left either, for the
-// kernel hands out no number that still names one.
-func tree(root int, reaped bool, mark string) []stat { return takeSnapshot().tree(root, reaped, mark) }
+// number reads a decimal number that is not negative; -1 if there is none.
+func number(f []byte) int {
+	n := 0
+	for _, c := range f {
+		if c < '0' || c > '9' || n > 1<<56 {
+			return -1
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
 
-func (shot *snapshot) tree(root int, reaped bool, mark string) []stat {
-	list := shot.list
+// tree returns the living members of r's tree: its root, the descendants, its group, its session
+// and all that carry the mark, each with its own descendants. None is older than the root. If the root has
+// been reaped, a process of its number is another one; then no group or session of that number is left
+// either, for the kernel hands out no number that still names one.
+func tree(r root, reaped bool) []stat { return takeSnapshot().tree(r, reaped) }
+
+func (shot *snapshot) tree(r root, reaped bool) []stat {
 	self := os.Getpid()
-	if reaped && slices.ContainsFunc(list, func(s stat) bool { return s.pid == root }) {
-		root = -1
+	list := slices.DeleteFunc(slices.Clone(shot.list), func(s stat) bool { return s.born < r.born || s.pid == self })
+	id := r.pid
+	if reaped && slices.ContainsFunc(list, func(s stat) bool { return s.pid == id }) {
+		id = -1
 	}
 	in := make(map[int]bool, 8)
 	for _, s := range list {
-		if s.pid == self {
-			continue
-		}
-		if s.pid == root || s.group == root || s.session == root || shot.marked(s, mark) {
+		if s.pid == id || s.group == id || s.session == id || shot.marked(s, r.mark) {
 			in[s.pid] = true
 		}
 	}
@@ -110,19 +145,19 @@ func (shot *snapshot) tree(root int, reaped bool, mark string) []stat {
 	for grown := true; grown; {
 		grown = false
 		for _, s := range list {
-			if !in[s.pid] && s.pid != self && in[s.parent] {
+			if !in[s.pid] && in[s.parent] {
 				in[s.pid], grown = true, true
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(s stat) bool { return !in[s.pid] || s.zombie })
+	return slices.DeleteFunc(list, func(s stat) bool { return !in[s.pid] || s.zombie })
 }
 
-// strays returns the members of the tree that are not in root's group.
-func strays(root int, reaped bool, mark string) []int {
+// strays returns the members of the tree that are not in the root's group.
+func strays(r root, reaped bool) []int {
 	var pids []int
-	for _, s := range tree(root, reaped, mark) {
-		if s.group != root {
+	for _, s := range tree(r, reaped) {
+		if s.group != r.pid {
 			pids = append(pids, s.pid)
 		}
 	}
@@ -149,10 +184,10 @@ func (shot *snapshot) marked(s stat, mark string) bool {
 
 // killAll kills the tree again and again until nothing of it is left: a member may have started
 // another after the list was made.
-func killAll(root int, reaped bool, mark string) {
+func killAll(r root, reaped bool) {
 	pause := time.Millisecond
 	for range 100 {
-		members := tree(root, reaped, mark)
+		members := tree(r, reaped)
 		if len(members) == 0 {
 			return
 		}

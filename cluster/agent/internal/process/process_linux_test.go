@@ -211,7 +211,7 @@ func TestNothingSurvivesThisProgram(t *testing.T) {
 }
 
 func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("1 (sh) S 0 1 1 0 -1"))
+	f.Add([]byte("1 (sh) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 77 1000"))
 	f.Add([]byte("7 (a) b) ) Z 3 4 5 0"))
 	f.Add([]byte("("))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -219,4 +219,28 @@ func FuzzParseStat(f *testing.F) {
 			t.Fatalf("pid %d", s.pid)
 		}
 	})
+}
+
+func TestParseStat(t *testing.T) {
+	got, ok := parseStat(7, []byte("7 (a) b) S 3 4 5 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 77 1000"))
+	if want := (stat{pid: 7, parent: 3, group: 4, session: 5, born: 77}); !ok || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, ok, want)
+	}
+}
+
+func TestMeasureSeesTheWholeTree(t *testing.T) {
+	s := NewSpawner("")
+	defer s.Close()
+	p, out := shell(t, s, t.TempDir(), "setsid sleep 1000 & sleep 1000 & echo $$; wait")
+	readPID(t, out)
+	u := Measure([][]*Process{{p, p}, nil})
+	if u[0].Processes != 3 || u[0].RSS == 0 || u[0].Anonymous == 0 || u[0].Anonymous > u[0].RSS || u[1] != (Usage{}) {
+		t.Errorf("got %+v, want 3 processes with memory", u)
+	}
+	p.Kill()
+	p.Wait()
+	p.Sweep()
+	if u := Measure([][]*Process{{p}}); u[0] != (Usage{}) {
+		t.Errorf("%+v is left", u)
+	}
 }

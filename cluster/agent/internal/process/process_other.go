@@ -13,8 +13,9 @@ func statusOf(s *os.ProcessState) Status { return ExitStatus(s.ExitCode()) }
 func killGroup(_ int, _ syscall.Signal, p *os.Process) error { return p.Kill() }
 
 func kill(int, syscall.Signal) error { return nil }
-func strays(int, bool, string) []int { return nil }
-func killAll(int, bool, string)      {}
+func strays(root, bool) []int        { return nil }
+func killAll(root, bool)             {}
+func birth(int) uint64               { return 0 }
 func setLimit(int, Limit) error      { return nil }
 
 func attributes(Spec) *syscall.SysProcAttr  { return nil }

@@ -11,8 +11,10 @@ func attributes(spec Spec) *syscall.SysProcAttr {
 func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // strays returns nothing: there is no portable way to list processes, the group is all there is.
-func strays(int, bool, string) []int { return nil }
+func strays(root, bool) []int { return nil }
 
-func killAll(pgid int, _ bool, _ string) { _ = kill(-pgid, syscall.SIGKILL) }
+func killAll(r root, _ bool) { _ = kill(-r.pid, syscall.SIGKILL) }
+
+func birth(int) uint64 { return 0 }
 
 func setLimit(int, Limit) error { return nil }

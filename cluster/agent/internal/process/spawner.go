@@ -116,5 +116,5 @@ func start(spec Spec) (*Process, error) {
 	for _, l := range spec.Limits {
 		_ = setLimit(p.Pid, l)
 	}
-	return &Process{pid: p.Pid, mark: spec.Mark, os: p}, nil
+	return &Process{root: root{pid: p.Pid, born: birth(p.Pid), mark: spec.Mark}, os: p}, nil
 }

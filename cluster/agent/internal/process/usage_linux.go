@@ -17,7 +17,7 @@ func measure(groups [][]*Process) []Usage {
 	for i, group := range groups {
 		counted := map[int]bool{}
 		for _, p := range group {
-			for _, s := range snapshot.tree(p.pid, p.ended(), p.mark) {
+			for _, s := range snapshot.tree(p.root, p.ended()) {
 				if !counted[s.pid] {
 					counted[s.pid] = true
 					out[i].add(s.pid)
