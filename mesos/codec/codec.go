@@ -45,8 +45,9 @@ var (
 	// JSON writes the fields that are set and no others, so that what is decoded again is equal. It is
 	// what clients use.
 	JSON Codec = jsonCodec{}
-	// ServerJSON writes, in addition, the defaults of unset optional fields, as a Mesos master and
-	// agent do in their answers: "checkpoint":false, "refuse_seconds":5.0. It reads what JSON reads.
+	// ServerJSON writes, in addition, the defaults of unset optional fields, and the empty lists of
+	// the answers to GET_TASKS and its like, as a Mesos master and agent do: "checkpoint":false,
+	// "refuse_seconds":5.0, "unreachable_tasks":[]. It reads what JSON reads.
 	ServerJSON Codec = jsonCodec{defaults: true}
 	// Protobuf is the binary encoding.
 	Protobuf Codec = protobufCodec{}

@@ -57,7 +57,7 @@ func roundTrip(t *testing.T, c codec.Codec, m proto.Message) []byte {
 }
 
 func TestEveryMessageSurvivesARoundTrip(t *testing.T) {
-	for seed := range uint64(4000) {
+	for seed := range uint64(1200) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		m := random(r, pbtest.Options{OddFloats: seed%3 == 0, OddStrings: seed%2 == 0})
 		if text := roundTrip(t, codec.JSON, m); seed%2 != 0 && !json.Valid(text) {
@@ -68,14 +68,14 @@ func TestEveryMessageSurvivesARoundTrip(t *testing.T) {
 }
 
 func TestProtobufKeepsUnknownFieldsAndEnums(t *testing.T) {
-	for seed := range uint64(1000) {
+	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		roundTrip(t, codec.Protobuf, random(r, pbtest.Options{Unknown: true, OddEnums: true, OddFloats: true, OddStrings: true}))
 	}
 }
 
 func TestProtobufIsWhatTheStandardRuntimeReads(t *testing.T) {
-	for seed := range uint64(1000) {
+	for seed := range uint64(400) {
 		m := random(rand.New(rand.NewPCG(seed, 5)), pbtest.Options{Unknown: true})
 		body, err := codec.Protobuf.Append(nil, m)
 		if err != nil {
@@ -91,7 +91,7 @@ func TestProtobufIsWhatTheStandardRuntimeReads(t *testing.T) {
 // What protojson writes with original names is, for the values it writes the way Mesos reads them, all
 // JSON of ours; and it reads what we write.
 func TestJSONAgreesWithProtojson(t *testing.T) {
-	for seed := range uint64(2000) {
+	for seed := range uint64(500) {
 		m := random(rand.New(rand.NewPCG(seed, 6)), pbtest.Options{OddFloats: true})
 		if hasDuration(m) {
 			continue // protojson writes "1.5s"

@@ -80,7 +80,7 @@ func TestDecodesAsTheStandardRuntimeDoes(t *testing.T) {
 	odd := pbtest.Options{OddFloats: true, OddEnums: true, OddStrings: true, Unknown: true}
 	for _, root := range roots {
 		n := 0
-		for seed := range uint64(1500) {
+		for seed := range uint64(400) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			odd.MissingRequired = seed%4 == 0
 			m := newMessage(root)
@@ -94,8 +94,8 @@ func TestDecodesAsTheStandardRuntimeDoes(t *testing.T) {
 				n++
 			}
 		}
-		if n < 300 {
-			t.Errorf("%T: only %d of 1500 damaged messages decode; the test has lost its point", root, n)
+		if n < 80 {
+			t.Errorf("%T: only %d of 400 damaged messages decode; the test has lost its point", root, n)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestDecodesEveryFrameAsTheStandardRuntimeDoes(t *testing.T) {
 		if !same(t, roots[0], body) {
 			t.Errorf("%s does not decode", name)
 		}
-		if len(body) > 10000 {
+		if len(body) > 1000 {
 			continue
 		}
 		for i := range body {

@@ -16,7 +16,7 @@ type message struct {
 	fields   []field // in the order of the .proto file, in which Mesos writes them
 	byName   map[string]*field
 	byNumber []*field // by field number
-	defaults bool     // some field has a default that Mesos writes
+	defaults bool     // some field has a preset
 }
 
 type field struct {
@@ -32,7 +32,7 @@ type field struct {
 	enum     *enum    // of an enum
 	mapKey   *field   // of a map: what its entries hold
 	mapValue *field
-	// preset is the value that Mesos writes for the field if it is not set; empty for none.
+	// preset is the value that a server writes for the field if it is not set; empty for none.
 	preset string
 }
 
@@ -109,10 +109,26 @@ func (b builder) field(f *field, fd protoreflect.FieldDescriptor) {
 			}
 		}
 	}
+	if written[fd.FullName()] {
+		f.preset = "[]"
+	}
 	options, _ := fd.Options().(*descriptorpb.FieldOptions)
 	if fd.HasDefault() && fd.Cardinality() == protoreflect.Optional && !options.GetDeprecated() {
 		f.preset = preset(fd)
 	}
+}
+
+// written are the lists that a master writes even if they are empty, because it does not build these
+// answers as messages but writes their JSON by hand.
+var written = map[protoreflect.FullName]bool{
+	"mesos.v1.master.Response.GetAgents.agents":                   true,
+	"mesos.v1.master.Response.GetAgents.recovered_agents":         true,
+	"mesos.v1.master.Response.GetExecutors.executors":             true,
+	"mesos.v1.master.Response.GetFrameworks.frameworks":           true,
+	"mesos.v1.master.Response.GetFrameworks.completed_frameworks": true,
+	"mesos.v1.master.Response.GetTasks.tasks":                     true,
+	"mesos.v1.master.Response.GetTasks.unreachable_tasks":         true,
+	"mesos.v1.master.Response.GetTasks.completed_tasks":           true,
 }
 
 // preset returns the default of a field in JSON.

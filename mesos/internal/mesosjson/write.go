@@ -15,7 +15,7 @@ import (
 
 // FromWire appends to dst the JSON of the message of type md that wire holds. Unknown fields are left
 // out. With defaults, optional fields that are not set but have a default in the .proto file, and are
-// not deprecated, are written with it, as Mesos does.
+// not deprecated, are written with it, and so are a few lists that are empty, as Mesos does.
 //
 // wire should come from an encoder. The error is that of a malformed message, or of a required enum
 // whose number has no name.

@@ -87,16 +87,18 @@ func scalar(r *rand.Rand, fd protoreflect.FieldDescriptor, o Options) protorefle
 		}
 		values := fd.Enum().Values()
 		return protoreflect.ValueOfEnum(values.Get(r.IntN(values.Len())).Number())
-	case protoreflect.Int32Kind:
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
 		return protoreflect.ValueOfInt32(int32(Integer(r)))
-	case protoreflect.Uint32Kind:
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return protoreflect.ValueOfUint32(uint32(Integer(r)))
-	case protoreflect.Int64Kind:
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
 		return protoreflect.ValueOfInt64(int64(Integer(r)))
-	case protoreflect.Uint64Kind:
+	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return protoreflect.ValueOfUint64(Integer(r))
 	case protoreflect.DoubleKind:
 		return protoreflect.ValueOfFloat64(float(r, o))
+	case protoreflect.FloatKind:
+		return protoreflect.ValueOfFloat32(float32(float(r, o)))
 	case protoreflect.StringKind:
 		return protoreflect.ValueOfString(text(r, o))
 	case protoreflect.BytesKind:
