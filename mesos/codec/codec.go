@@ -8,11 +8,33 @@
 //		return err
 //	}
 //
-// Protobuf is the fast one: a scheduler's or executor's event is decoded by package
-// mesos/internal/fastpb at about a quarter of the cost of the standard runtime. JSON is for people,
-// for clients without protobuf, and for reading what other programs wrote; json.go has its rules.
-//
 // Bodies that do not decode give a *DecodeError.
+//
+// # Protobuf
+//
+// Events and calls of schedulers and executors are decoded by package mesos/internal/fastpb: the same
+// result as that of the standard runtime, in some 30 allocations however large the event is. Messages
+// decoded together share memory, see Codec.UnmarshalOwned. The operator APIs use the standard runtime.
+//
+// # JSON
+//
+// JSON is for people, for clients without protobuf, and for reading what other programs wrote. It is
+// not that of protojson. Written are: fields in the order of the .proto file, by their original names;
+// 64-bit integers as bare numbers; doubles in the shortest form, always with a point or an exponent;
+// enums by name; bytes in padded base64; maps as objects with sorted keys; a google.protobuf.Duration
+// as the message it is; nothing for empty lists and unknown fields. Strings are not checked to be
+// UTF-8. Two cases differ from Mesos, which writes what is not JSON or loses it: NaN and the infinities
+// are the strings "NaN", "Infinity" and "-Infinity"; an enum number without a name, which comes from a
+// newer peer, is left out like an unknown field, but is an error in a required field.
+//
+// Read are original names only; unknown fields are skipped, null is a field that is not set, the last
+// of several fields with one name counts. Numbers, true and false may be quoted; fractions given to
+// integers lose what follows the point; integers too large for 32 bits lose their upper bits, and
+// those too large for 64 become the nearest number. Enums go by name: an unknown name is an error if
+// the field is required, and no value otherwise. Base64 is the standard alphabet, may lack padding, may
+// contain white space, and ends at the first "=". A single value for a list is a list of one; lists
+// within lists are flattened. Half of an escaped surrogate pair becomes U+FFFD. Objects and arrays nest
+// at most 200 deep, the top level is an object, and nothing may follow it.
 package codec
 
 import "google.golang.org/protobuf/proto"
