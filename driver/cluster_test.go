@@ -301,3 +301,41 @@ func TestACallThatIsRefusedIsAnErrorAndItsTasksAreLost(t *testing.T) {
 		t.Errorf("states %v, want TASK_LOST", states)
 	}
 }
+
+func TestAnExecutorThatIsShutDownStopsAndIsLost(t *testing.T) {
+	c := startCluster(t)
+	var state mesospb.TaskState
+	lost := ""
+	launched := false
+	end := func(d SchedulerDriver) {
+		if state != mesospb.TaskState_TASK_STAGING && state != 0 && lost != "" {
+			_, _ = d.Stop(false)
+		}
+	}
+	d := realDriver(t, c, SchedulerFuncs{
+		OnResourceOffers: func(d SchedulerDriver, offers []*mesospb.Offer) {
+			if !launched {
+				launched = true
+				_, _ = d.LaunchTasks([]*mesospb.OfferID{offers[0].Id}, []*mesospb.TaskInfo{echoTask("T1", offers[0])}, nil)
+			}
+		},
+		OnStatusUpdate: func(d SchedulerDriver, status *mesospb.TaskStatus) {
+			if status.GetState() == mesospb.TaskState_TASK_RUNNING {
+				_, _ = d.ShutdownExecutor(status.ExecutorId, status.AgentId)
+				return
+			}
+			state = status.GetState()
+			end(d)
+		},
+		OnExecutorLost: func(d SchedulerDriver, executor *mesospb.ExecutorID, _ *mesospb.AgentID, status int) {
+			lost = fmt.Sprintf("%s %d", executor.GetValue(), status)
+			end(d)
+		},
+	}, nil)
+	if status, err := runFor(t, d); status != stopped || err != nil {
+		t.Errorf("Run returned %v, %v", status, err)
+	}
+	if state != mesospb.TaskState_TASK_FAILED || lost != "echo 0" {
+		t.Errorf("the task is %v and the executor lost as %q; want TASK_FAILED and an orderly exit", state, lost)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -64,6 +65,25 @@ type DriverConfig struct {
 	// Session, if set, changes the configuration of the session under the driver before it is made: heartbeats, resubscriptions, offer
 	// constraints and so on. Handler and ExplicitAcknowledgements stay the driver's.
 	Session func(*scheduler.SessionConfig)
+}
+
+// String describes the configuration without its secrets.
+func (cfg DriverConfig) String() string {
+	return fmt.Sprintf("driver.DriverConfig{framework: %q, master: %s, principal: %q, %v}",
+		cfg.Framework.GetName(), withoutPassword(cfg.Master), cfg.Credential.GetPrincipal(), cfg.Transport)
+}
+
+// Format prints String whatever the verb, so that %+v and %#v leak nothing.
+func (cfg DriverConfig) Format(f fmt.State, _ rune) { fmt.Fprint(f, cfg.String()) }
+
+// withoutPassword masks user:password@ in what says where the master is.
+func withoutPassword(master string) string {
+	scheme, rest, ok := strings.Cut(master, "://")
+	at := strings.LastIndex(rest, "@")
+	if !ok || at < 0 {
+		return master
+	}
+	return scheme + "://***" + rest[at:]
 }
 
 // prepare checks cfg and fills in what is left out. The result shares nothing with the caller that could change.

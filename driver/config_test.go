@@ -3,6 +3,7 @@ package driver
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -101,6 +102,18 @@ func TestTheCallersFrameworkInfoIsCompletedInACopy(t *testing.T) {
 	}
 	if diff := cmp.Diff(cfg.Framework, got.Framework, protocmp.Transform()); diff != "" {
 		t.Errorf("what the caller said changed (-said +made):\n%s", diff)
+	}
+}
+
+func TestAConfigurationPrintsWithoutItsSecrets(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Master = "zk://boss:s3cret@h:2181/mesos"
+	cfg.Credential = &mesospb.Credential{Principal: proto.String("boss"), Secret: proto.String("s3cret")}
+	cfg.Transport.Credentials = transport.Bearer("s3cret")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(verb, cfg); strings.Contains(got, "s3cret") || !strings.Contains(got, "boss") || !strings.Contains(got, "@h:2181/mesos") {
+			t.Errorf("%s prints %s", verb, got)
+		}
 	}
 }
 

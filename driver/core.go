@@ -38,6 +38,7 @@ type core struct {
 	queue    fifo[*Callback]
 	cause    error // why the driver aborted by itself
 	endErr   error // what went wrong while it stopped
+	lost     error // why the conversation ended before Stop
 }
 
 func newCore(log *slog.Logger, ownLoop bool, callTimeout, stopTimeout time.Duration) *core {
@@ -138,6 +139,13 @@ func (c *core) enqueue(cb *Callback) {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// loseConversation notes why there is no conversation any more.
+func (c *core) loseConversation(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = err
 }
 
 // fail aborts the driver after everything that is due already, with Error as the last callback.
@@ -267,7 +275,11 @@ func (c *core) join() (mesospb.Status, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.status, errors.Join(c.cause, c.endErr)
+	err := errors.Join(c.cause, c.endErr)
+	if err == nil && c.status == mesospb.Status_DRIVER_STOPPED && !c.failover {
+		err = c.lost // there was nobody left to tell of the end
+	}
+	return c.status, err
 }
 
 // callbacks returns the channel for the owner of a loop, a closed one if there is none.

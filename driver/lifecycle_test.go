@@ -273,3 +273,25 @@ func TestAbortForgetsCallbacksThatAreDue(t *testing.T) {
 		r.stop()
 	})
 }
+
+func TestStopTellsThatTheSessionHadEndedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		release := make(chan struct{})
+		r.calls.on("Registered", func(d SchedulerDriver) {
+			<-release
+			r.expect(stopped)(d.Stop(false))
+		})
+		r.start()
+		gone := errors.New("gone")
+		r.session.end <- gone
+		synctest.Wait()
+		close(release)
+		if status, err := r.driver.Join(); status != stopped || !errors.Is(err, gone) {
+			t.Errorf("Join returned %v, %v; want DRIVER_STOPPED and that nobody was told of the end", status, err)
+		}
+		if got := r.calls.took(); !slices.Equal(got, []string{"Registered F1 M1"}) {
+			t.Errorf("callbacks %q", got)
+		}
+	})
+}

@@ -172,6 +172,7 @@ func (d *MesosSchedulerDriver) converse() {
 			if err == nil {
 				err = errors.New("the session with the master ended")
 			}
+			d.core.loseConversation(err)
 			d.fail(err)
 			return
 		case <-halted:

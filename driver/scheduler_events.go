@@ -3,8 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
-
-	"google.golang.org/protobuf/proto"
+	"log/slog"
 
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -107,8 +106,7 @@ func (d *MesosSchedulerDriver) offered(offers []*mesospb.Offer) {
 func (d *MesosSchedulerDriver) updated(status *mesospb.TaskStatus) {
 	cb := &Callback{Name: "StatusUpdate", run: func() { d.cfg.Scheduler.StatusUpdate(inSchedulerCallback{d}, status) }}
 	if !d.cfg.ExplicitAcknowledgements {
-		// A copy, as the callback may change what it gets.
-		if call := proto.CloneOf(scheduler.Acknowledge(status)); call != nil {
+		if call := ownAcknowledgement(status); call != nil {
 			cb.after = func() { d.send(call) }
 		}
 	}
@@ -125,7 +123,7 @@ func (d *MesosSchedulerDriver) operationUpdated(status *mesospb.OperationStatus)
 		}
 	}}
 	if !d.cfg.ExplicitAcknowledgements {
-		if call := proto.CloneOf(scheduler.AcknowledgeOperationStatus(status)); call != nil {
+		if call := ownOperationAcknowledgement(status); call != nil {
 			cb.after = func() { d.send(call) }
 		}
 	}
@@ -152,8 +150,12 @@ func (d *MesosSchedulerDriver) failed(e *schedulerpb.Event_Failure) {
 func (d *MesosSchedulerDriver) send(call *schedulerpb.Call) {
 	d.core.background(func(ctx context.Context) {
 		if err := d.session.call(ctx, call); err != nil {
-			// An acknowledgement that is lost brings the update again.
-			d.log.Warn("call failed", "type", call.GetType().String(), "error", err)
+			// An acknowledgement that is lost brings the update again, and every subscription of an aborted driver is muted anew.
+			level := slog.LevelWarn
+			if errors.Is(err, ErrDisconnected) {
+				level = slog.LevelDebug
+			}
+			d.log.Log(ctx, level, "call failed", "type", call.GetType().String(), "error", err)
 		}
 	})
 }
