@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
@@ -130,11 +131,13 @@ type Agent struct {
 	address address
 	started time.Time
 
-	server *http.Server
-	client *http.Client
-	ctx    context.Context // ends when the agent closes
-	cancel context.CancelFunc
-	work   sync.WaitGroup // goroutines beside the loop
+	server       *http.Server // guarded by requests, as stopRequests
+	stopRequests context.CancelFunc
+	recovering   atomic.Bool // back from Suspend, executors are expected
+	client       *http.Client
+	ctx          context.Context // ends when the agent closes
+	cancel       context.CancelFunc
+	work         sync.WaitGroup // goroutines beside the loop
 
 	requests struct { // HTTP requests being served
 		sync.Mutex
@@ -180,8 +183,9 @@ type state struct {
 	seq        uint64                     // orders what is made
 	counts     counters
 
-	closing bool
-	idle    chan struct{} // made by Close, closed when no container is left
+	suspended bool
+	closing   bool
+	idle      chan struct{} // made by Close, closed when no container is left
 }
 
 // New starts an agent. It returns before the agent is registered: see ID. Errors are those of the
@@ -313,15 +317,9 @@ func (a *Agent) finish(unregister bool) {
 		}
 		a.checkIdle()
 	})
-	a.cancel() // ends event streams and downloads
-	a.requests.Lock()
-	a.requests.closed = true
-	a.requests.Unlock()
-	if a.server != nil {
-		a.closeErr = a.server.Close()
-	}
+	a.cancel() // ends downloads and checks
+	a.closeErr = a.stopServing()
 	<-idle
-	a.requests.Wait()
 	a.work.Wait()
 	a.loop.Close()
 	a.spawner.Close()

@@ -4,7 +4,7 @@ package agent
 //
 //	405 not a POST, 400 no Content-Type, 415 another one, 400 a body that is no Call,
 //	400 "Failed to validate executor::Call: …", 406 for SUBSCRIBE if Accept admits no media type,
-//	202 HEARTBEAT, 400 unknown framework, 400 unknown executor, 403 not subscribed,
+//	202 HEARTBEAT, 503 for all but SUBSCRIBE while the agent recovers, 400 unknown framework, 400 unknown executor, 403 not subscribed,
 //	200 SUBSCRIBE with its stream, 202 other calls, 501 unknown type.
 //
 // Calls are implemented in call_*.go.
@@ -78,6 +78,9 @@ func (a *Agent) findExecutor(call *executorpb.Call) (*executor, *problem) {
 
 // executorCall handles all calls but SUBSCRIBE and HEARTBEAT, on the loop.
 func (a *Agent) executorCall(call *executorpb.Call) *problem {
+	if a.recovering.Load() {
+		return &problem{http.StatusServiceUnavailable, "Agent has not finished recovery"}
+	}
 	e, p := a.findExecutor(call)
 	if p != nil {
 		return p

@@ -3,6 +3,7 @@ package agent
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 )
@@ -39,4 +40,11 @@ func waitForgotten(t testing.TB, a *Agent, executor string) {
 		})
 		return gone
 	})
+}
+
+func touch(t testing.TB, name string) {
+	t.Helper()
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -34,11 +34,15 @@ func (a *Agent) serve(l net.Listener) {
 	outer := http.NewServeMux()
 	outer.Handle("/", mux)
 	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
-	a.server = &http.Server{
+	ctx, cancel := context.WithCancel(a.ctx)
+	server := &http.Server{
 		Handler:     a.counted(outer),
-		BaseContext: func(net.Listener) context.Context { return a.ctx },
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	a.work.Go(func() { _ = a.server.Serve(l) })
+	a.requests.Lock()
+	a.server, a.stopRequests, a.requests.closed = server, cancel, false
+	a.requests.Unlock()
+	a.work.Go(func() { _ = server.Serve(l) })
 }
 
 // counted lets Close wait for the requests that are being served.

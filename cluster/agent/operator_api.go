@@ -2,7 +2,7 @@ package agent
 
 // The operator API, POST /api/v1, in the order of section 1:
 //
-//	405 not a POST, 400 no Content-Type, 415 another one, 400 a body that is no Call,
+//	503 while the agent recovers, 405 not a POST, 400 no Content-Type, 415 another one, 400 a body that is no Call,
 //	400 "Failed to validate agent::Call: …", 406 if Accept admits no media type, 501 what the
 //	embedded agent cannot do, 200 with the Response of the call's type.
 //
@@ -42,6 +42,10 @@ var operatorCalls = map[agentpb.Call_Type]operatorCall{
 }
 
 func (a *Agent) operatorAPI(w http.ResponseWriter, r *http.Request) {
+	if a.recovering.Load() {
+		httpapi.Error(w, http.StatusServiceUnavailable, "Agent has not finished recovery")
+		return
+	}
 	if !httpapi.RequirePOST(w, r) {
 		return
 	}

@@ -87,7 +87,7 @@ func (a *Agent) disconnect() {
 
 // connect opens a connection and registers on it.
 func (a *Agent) connect() {
-	if a.closing || a.master == nil {
+	if a.closing || a.suspended || a.recovering.Load() || a.master == nil {
 		return
 	}
 	c := &masterConn{agent: a}
