@@ -101,6 +101,29 @@ func TestResubscriptionListsWhatIsNotAcknowledged(t *testing.T) {
 	})
 }
 
+func TestNobodyWaitsForAnAgentThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAgent(t)
+		s := runSession(t, checkpointing(a, codec.Protobuf), Handler{})
+		ex := a.subscribed()
+		synctest.Wait()
+		updated := make(chan error, 1)
+		go func() { updated <- s.Update(t.Context(), status("t1", mesospb.TaskState_TASK_RUNNING)) }()
+		a.nextCall(executorpb.Call_UPDATE) // and no answer
+		a.setRefusing(true)
+		start := time.Now()
+		ex.end <- true
+		if err := <-updated; err != nil || time.Since(start) != 0 {
+			t.Errorf("Update = %v after %v", err, time.Since(start))
+		}
+		if n := len(s.Unacknowledged().UnacknowledgedUpdates); n != 1 {
+			t.Errorf("%d updates kept, want 1", n)
+		}
+		s.cancel(nil)
+		s.endsWith(context.Canceled)
+	})
+}
+
 func TestUpdatesBeforeTheFirstSubscriptionAreListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newFakeAgent(t)
@@ -353,7 +376,10 @@ func TestCallThatIsNotSubscribedLeadsToANewSubscription(t *testing.T) {
 func TestSubscribingMayChangeTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newFakeAgent(t)
-		s := runSession(t, testConfig(a, codec.Protobuf), Handler{Subscribing: func(_ context.Context, _ *Session, c *executorpb.Call_Subscribe) error {
+		s := runSession(t, checkpointing(a, codec.Protobuf), Handler{Subscribing: func(_ context.Context, _ *Session, c *executorpb.Call_Subscribe) error {
+			for _, task := range c.UnacknowledgedTasks {
+				task.Data = nil // to keep the call small
+			}
 			c.UnacknowledgedTasks = append(c.UnacknowledgedTasks, taskInfo("from an earlier life"))
 			return nil
 		}})
@@ -361,6 +387,15 @@ func TestSubscribingMayChangeTheCall(t *testing.T) {
 		want := &executorpb.Call_Subscribe{UnacknowledgedTasks: []*mesospb.TaskInfo{taskInfo("from an earlier life")}}
 		if diff := cmp.Diff(want, ex.GetSubscribe(), protocmp.Transform()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+
+		ex.answer(200).send(subscribedEvent(), launchEvent("t1"))
+		ex.end <- false
+		if got := a.nextSubscribe().GetSubscribe().GetUnacknowledgedTasks(); len(got) != 2 || got[0].Data != nil {
+			t.Errorf("second call: %v", got)
+		}
+		if diff := cmp.Diff([]*mesospb.TaskInfo{taskInfo("t1")}, s.Unacknowledged().GetUnacknowledgedTasks(), protocmp.Transform()); diff != "" {
+			t.Errorf("the change is kept (-want +got):\n%s", diff)
 		}
 		s.cancel(nil)
 		s.endsWith(context.Canceled)

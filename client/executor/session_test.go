@@ -290,6 +290,42 @@ func TestStopWaitsForAcknowledgements(t *testing.T) {
 	}
 }
 
+func TestStopDoesNotWaitInVain(t *testing.T) {
+	tests := map[string]struct {
+		what func(ex *exchange, update *exchange)
+		left bool
+	}{
+		"for an update that is refused":   {func(_ *exchange, update *exchange) { update.answer(400) }, false},
+		"for an agent that does not wait": {func(ex *exchange, update *exchange) { update.answer(202); ex.end <- false }, true},
+		"for an agent that has shut it down": {func(ex *exchange, update *exchange) {
+			update.answer(202)
+			ex.send(bareEvent(executorpb.Event_SHUTDOWN))
+			ex.end <- false
+		}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newFakeAgent(t)
+				s := runSession(t, testConfig(a, codec.Protobuf), Handler{})
+				ex := a.subscribed()
+				synctest.Wait()
+				go func() { _ = s.Update(t.Context(), status("t1", mesospb.TaskState_TASK_FINISHED)) }()
+				update := a.nextCall(executorpb.Call_UPDATE)
+				s.Stop(nil)
+				synctest.Wait()
+				start := time.Now()
+				tt.what(ex, update)
+				err := s.ends()
+				var left *UnacknowledgedError
+				if errors.As(err, &left) != tt.left || time.Since(start) != 0 {
+					t.Errorf("Run = %v after %v", err, time.Since(start))
+				}
+			})
+		})
+	}
+}
+
 func TestCallbackEndsTheSession(t *testing.T) {
 	mine := errors.New("mine")
 	for returned, want := range map[error]error{mine: mine, ErrStop: nil, fmt.Errorf("so: %w", ErrStop): nil} {
@@ -562,6 +598,22 @@ func TestHeartbeatCalls(t *testing.T) {
 		}
 		if !s.Connected() {
 			t.Error("heartbeats that the agent does not take ended the subscription")
+		}
+		s.Stop(nil)
+		s.endsWith(nil)
+	})
+}
+
+func TestHeartbeatCallsAreTriedAgainWithANewSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAgent(t)
+		s := runSession(t, checkpointing(a, codec.Protobuf), Handler{})
+		ex := a.subscribed()
+		(<-a.calls).answer(400) // an old agent, which is then replaced
+		ex.end <- false
+		a.subscribed()
+		if call := (<-a.calls).answer(202); call.GetType() != executorpb.Call_HEARTBEAT {
+			t.Errorf("call %v", call.Call)
 		}
 		s.Stop(nil)
 		s.endsWith(nil)

@@ -229,6 +229,38 @@ func TestWatchComesBackAfterEveryLoss(t *testing.T) {
 	})
 }
 
+func TestWatchWaitsLongerOnlyWhileItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t, codec.Protobuf)
+		s, stop := serveEvents(n, "m:5050", codec.Protobuf)
+		const losses = 100
+		go func() {
+			for range losses {
+				e := <-s.subs
+				e.send(subscribedJSON)
+				e.end <- false
+			}
+			stop()
+			n.Listen("m:5050").Close()
+		}()
+		var at []time.Time
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for range n.master("m:5050").Watch(ctx, WatchConfig{Disconnected: func(error) { at = append(at, time.Now()) }}) {
+		}
+		var longest time.Duration
+		for i := range losses - 1 {
+			longest = max(longest, at[i+1].Sub(at[i]))
+		}
+		if longest > firstBackoff+time.Millisecond {
+			t.Errorf("waited %v for a master that is there", longest)
+		}
+		if failures := len(at) - losses; failures < 300 || failures > 900 { // 7.5 s on average
+			t.Errorf("%d attempts in an hour without a master", failures)
+		}
+	})
+}
+
 func TestWatchEndsForGood(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 501} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

@@ -123,19 +123,23 @@ func TestFollowReadsAFileWhileItGrows(t *testing.T) {
 func TestFollowIsPromptAfterOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, a := serveSandbox(t, codec.Protobuf, 64<<10)
-		s.append("a")
-		go func() { time.Sleep(60 * time.Millisecond); s.append("b") }()
-		start := time.Now()
+		var wrote time.Time
+		write := func(after time.Duration, text string) {
+			time.AfterFunc(after, func() { wrote = time.Now(); s.append(text) })
+		}
+		write(10*time.Minute, "a") // after a long time without output
 		for piece, err := range a.Follow(t.Context(), "/sandbox/stdout", FollowConfig{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(piece) == "b" {
-				break
+			if string(piece) == "a" {
+				write(60*time.Millisecond, "b") // more comes soon
+				continue
 			}
-		}
-		if took := time.Since(start); took > 150*time.Millisecond {
-			t.Errorf("output that comes after 60 ms is seen after %v", took)
+			if took := time.Since(wrote); string(piece) != "b" || took > 100*time.Millisecond {
+				t.Errorf("output %q is seen %v after it came", piece, took)
+			}
+			break
 		}
 	})
 }

@@ -20,6 +20,26 @@ import (
 	"github.com/mesokit/mesokit/mesos/masterpb"
 )
 
+// A master that leads no more is not asked again, even if the one that it names does not answer.
+func TestDemotedMasterIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := healthy(t)
+		c.add("a:5050", func(w http.ResponseWriter, r *http.Request) { h(w, r) })
+		m := c.master("a:5050")
+		if _, err := m.GetHealth(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h = redirectTo("down:5050")
+		if _, err := m.GetHealth(t.Context()); !notConnected(err) || !strings.Contains(err.Error(), "down:5050") {
+			t.Errorf("error %v", err)
+		}
+		if m.Leader() != "" {
+			t.Errorf("leader %s", m.Leader())
+		}
+	})
+}
+
 // cluster is a set of masters that answer GET_HEALTH, or send elsewhere, and note who was asked.
 type cluster struct {
 	*network

@@ -116,7 +116,6 @@ func (m *Master) atLeader(ctx context.Context, do func(base string) error) error
 		base := queue[0]
 		queue = queue[1:]
 		if failures[base] != nil {
-			last = failures[base] // where redirects lead back to is the better reason
 			continue
 		}
 
@@ -137,6 +136,9 @@ func (m *Master) atLeader(ctx context.Context, do func(base string) error) error
 				return fmt.Errorf("%w: %w", err, redirectErr)
 			}
 			queue = slices.Insert(queue, 0, leader)
+			if failures[leader] != nil {
+				last = failures[leader] // a better reason than to be sent there
+			}
 		case errors.Is(err, transport.ErrUnavailable), notConnected(err):
 			m.forget(base)
 		default:
