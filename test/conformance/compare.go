@@ -61,6 +61,9 @@ var hostKeys = set("hostname", "ip", "ip_address", "port", "executor_pid", "vers
 var unorderedKeys = set("offers", "tasks", "unreachable_tasks", "frameworks", "executors", "agents", "slaves",
 	"framework_ids", "slave_ids", "flags", "metrics", "weight_infos", "infos", "configs", "draining_machines")
 
+// amountKeys are fields that say how much of a resource there is.
+var amountKeys = set("scalar", "begin", "end", "cpus", "mem", "disk", "gpus")
+
 func set(keys ...string) map[string]bool {
 	m := make(map[string]bool, len(keys))
 	for _, k := range keys {
@@ -124,7 +127,7 @@ func (c *comparer) compare(want, got any, path, key string) {
 	case string:
 		c.compareText(want, got.(string), path, key)
 	case json.Number:
-		if c.anyAmounts && (key == "scalar" || key == "begin" || key == "end") {
+		if c.anyAmounts && amountKeys[key] {
 			return
 		}
 		if !sameNumber(want, got.(json.Number)) {
@@ -165,7 +168,9 @@ func (c *comparer) compareShape(want, got any, path string, zero bool) {
 			case !inGot:
 				c.report(path+"."+k, KindMissing, w, "")
 			case !inWant:
-				c.report(path+"."+k, KindExtra, "", g)
+				if !c.foreignKey(k) {
+					c.report(path+"."+k, KindExtra, "", g)
+				}
 			default:
 				c.compareShape(w, g, path+"."+k, zero)
 			}
@@ -277,7 +282,9 @@ func (c *comparer) compareNamed(want, got []any, path, key string) {
 		case !inGot:
 			c.report(at, KindMissing, w[name], "")
 		case !inWant:
-			c.report(at, KindExtra, "", g[name])
+			if !c.foreignKey(name) {
+				c.report(at, KindExtra, "", g[name])
+			}
 		case key == "metrics":
 			c.compareShape(w[name], g[name], at, false)
 		default:
@@ -366,6 +373,15 @@ func (c *comparer) foreign(v any) bool {
 		}
 	}
 	return false
+}
+
+// foreignKey says whether a key, such as the name of a metric, is about such a framework.
+func (c *comparer) foreignKey(key string) bool {
+	if !c.shared {
+		return false
+	}
+	_, tokens := split(key)
+	return slices.ContainsFunc(tokens, func(t token) bool { return t.kind == "framework" && c.ids.back[t.text] == "" })
 }
 
 var amounts = regexp.MustCompile(`\d+(\.\d+)?`)

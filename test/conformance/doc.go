@@ -8,7 +8,11 @@
 // on every listed one that no longer occurs.
 //
 //	go test ./test/conformance                              # the embedded cluster
-//	go test ./test/conformance -master 127.0.0.1:5050 -v    # any Mesos
+//	go test ./test/conformance -v -master 127.0.0.1:5050    # any Mesos
+//
+// With -master the cases come one after the other, next to whatever else runs there; -any-amounts is for
+// agents that have other resources than the recorded one. -case f04 runs only that case. Cases that
+// need more power over the cluster than there is appear in the table as not run.
 //
 // It speaks plain HTTP and looks at JSON as trees of values, never through our own clients or
 // codecs, so that a field that is written or left out by mistake shows.
