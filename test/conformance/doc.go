@@ -54,7 +54,8 @@
 //     allocator, before a request) the sums must be equal: nothing is missing, and nothing was
 //     offered in spite of a filter, a suppression or a drain.
 //   - Apart from amounts, every offer must look like a recorded one of the same stream (attributes,
-//     url, allocation, reservations, volumes, executor ids, …), and every recorded look must occur.
+//     url, allocation, reservations, volumes, …), and every recorded look must occur. Of executor ids
+//     only the presence counts: which executors live depends on time.
 //
 // # Pace
 //

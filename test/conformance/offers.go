@@ -25,6 +25,10 @@ func offersIn(event any) []*offer {
 		look := maps.Clone(object)
 		delete(look, "id")
 		delete(look, "resources")
+		if executors := list(look, "executor_ids"); len(executors) > 0 && text(executors[0], "value") != "" {
+			// Which executors live at the time of an offer is a matter of time.
+			look["executor_ids"] = []any{map[string]any{"value": "an executor"}}
+		}
 		var kinds []any
 		for _, r := range list(object, "resources") {
 			if r, ok := r.(map[string]any); ok {
