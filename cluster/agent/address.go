@@ -11,6 +11,7 @@ const defaultPort = 5051
 
 // address is where an agent can be reached.
 type address struct {
+	host string // as the listener has it: an IP address, or a name if it listens in memory
 	ip   string
 	port int
 }
@@ -19,7 +20,7 @@ type address struct {
 // the loopback address: everything in an embedded cluster is on one machine.
 func addressOf(l net.Listener) (address, error) {
 	if l == nil {
-		return address{"127.0.0.1", defaultPort}, nil
+		return address{"127.0.0.1", "127.0.0.1", defaultPort}, nil
 	}
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
@@ -29,14 +30,18 @@ func addressOf(l net.Listener) (address, error) {
 	if err != nil {
 		return address{}, fmt.Errorf("agent: listener port %q is not a number", port)
 	}
-	ip := net.ParseIP(host)
-	if ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
+	at := address{host: host, ip: "127.0.0.1", port: n}
+	switch ip := net.ParseIP(host); {
+	case ip == nil:
+	case ip.IsUnspecified():
+		at.host = at.ip
+	default:
+		at.ip = host
 	}
-	return address{host, n}, nil
+	return at, nil
 }
 
-func (a address) hostPort() string { return net.JoinHostPort(a.ip, strconv.Itoa(a.port)) }
+func (a address) hostPort() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
 // pid is the name of the agent's process in libprocess.
 func (a address) pid() string { return "slave(1)@" + a.hostPort() }
