@@ -52,11 +52,12 @@ func (a *Allocator) work(agents []string) []*agent {
 	} else {
 		for _, id := range agents {
 			if ag := a.agents[id]; ag != nil && ag.dirty {
+				ag.dirty = false
 				work = append(work, ag)
 			}
 		}
 		if len(work) > 0 {
-			a.dirty = slices.DeleteFunc(a.dirty, func(ag *agent) bool { return slices.Contains(work, ag) })
+			a.dirty = slices.DeleteFunc(a.dirty, func(ag *agent) bool { return !ag.dirty })
 		}
 	}
 	kept := work[:0]

@@ -160,10 +160,10 @@ func TestPings(t *testing.T) {
 		f := w.subscribe(checkpointing())
 		f.run(a, f.offer(), "t")
 		time.Sleep(time.Hour)
+		a.mu.Lock()
 		if a.pings < 239 || a.pings > 240 {
 			t.Errorf("%d pings in an hour", a.pings)
 		}
-		a.mu.Lock()
 		a.mute = true
 		a.mu.Unlock()
 		at := time.Now()

@@ -220,10 +220,7 @@ func TestRedirectOfAFollower(t *testing.T) {
 	}
 	f.expect(schedulerpb.Event_OFFERS)
 	f.ended()
-	a.mu.Lock()
-	closed := a.closed
-	a.mu.Unlock()
-	if !closed {
+	if !a.isClosed() {
 		t.Error("the agent's connection is still open")
 	}
 	if _, err := w.Connect(a); err != link.ErrNotLeading {
@@ -260,7 +257,7 @@ func TestCloseEndsStreams(t *testing.T) {
 	for e := range f.events {
 		t.Errorf("got %v", e)
 	}
-	if !a.closed {
+	if !a.isClosed() {
 		t.Error("the agent was not told")
 	}
 	w.Close()
