@@ -15,12 +15,12 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// Client makes single calls and subscriptions, and nothing behind the caller's back: it retries nothing, keeps nothing and sends no
-// heartbeats by itself. It is safe for concurrent use.
+// Client makes single calls and subscriptions, and nothing behind the caller's back: it retries nothing, keeps
+// nothing and sends no heartbeats by itself. It is safe for concurrent use.
 //
-// Calls made concurrently may arrive in any order; wait for one to return before making the next if order matters, as it does for the
-// updates of a task. Errors are those of package transport: a *transport.StatusError for what the agent refuses, a
-// *transport.ExchangeError where no answer came.
+// Calls made concurrently may arrive in any order; wait for one to return before making the next if order
+// matters, as it does for the updates of a task. Errors are those of package transport: a
+// *transport.StatusError for what the agent refuses, a *transport.ExchangeError where no answer came.
 type Client struct {
 	cfg  Config
 	http *transport.Client
@@ -58,9 +58,10 @@ func (c *Client) call(t executorpb.Call_Type) *executorpb.Call {
 	}
 }
 
-// Subscribe opens the stream of events. pending lists the tasks and updates that were not acknowledged on an earlier subscription; nil
-// means none. It returns when the agent has taken the call; tasks may be expected after the SUBSCRIBED event. A new subscription ends
-// an older one. The subscription ends with ctx; the caller closes it.
+// Subscribe opens the stream of events. pending lists the tasks and updates that were not acknowledged on an
+// earlier subscription; nil means none. It returns when the agent has taken the call; tasks may be expected
+// after the SUBSCRIBED event. A new subscription ends an older one. The subscription ends with ctx; the caller
+// closes it.
 func (c *Client) Subscribe(ctx context.Context, pending *executorpb.Call_Subscribe) (*Subscription, error) {
 	if pending == nil {
 		pending = new(executorpb.Call_Subscribe)
@@ -74,9 +75,10 @@ func (c *Client) Subscribe(ctx context.Context, pending *executorpb.Call_Subscri
 	return &Subscription{stream: stream}, nil
 }
 
-// Update sends the status of a task and returns it as sent: a copy with uuid, timestamp, source and executor id filled in where they
-// were unset. The agent acknowledges it by an ACKNOWLEDGED event with the same uuid; until then it is to be repeated
-// with every subscription. The error is an *UpdateError if the status cannot be sent at all.
+// Update sends the status of a task and returns it as sent: a copy with uuid, timestamp, source and executor id
+// filled in where they were unset. The agent acknowledges it by an ACKNOWLEDGED event with the same uuid; until
+// then it is to be repeated with every subscription. The error is an *UpdateError if the status cannot be sent
+// at all.
 func (c *Client) Update(ctx context.Context, status *mesospb.TaskStatus) (*mesospb.TaskStatus, error) {
 	status, err := c.prepare(status)
 	if err != nil {
@@ -92,7 +94,8 @@ func (c *Client) send(ctx context.Context, status *mesospb.TaskStatus) error {
 	return c.http.Call(ctx, c.url, call)
 }
 
-// Message sends opaque bytes to the scheduler. It is not reliable: the agent drops the message if the scheduler is not connected.
+// Message sends opaque bytes to the scheduler. It is not reliable: the agent drops the message if the scheduler
+// is not connected.
 func (c *Client) Message(ctx context.Context, data []byte) error {
 	call := c.call(executorpb.Call_MESSAGE)
 	call.Message = &executorpb.Call_Message{Data: data}
@@ -102,8 +105,8 @@ func (c *Client) Message(ctx context.Context, data []byte) error {
 	return c.http.Call(ctx, c.url, call)
 }
 
-// Heartbeat tells that the executor is there, and keeps the connection for calls open. Agents before Mesos 1.10 answer
-// with 501 (transport.ErrNotImplemented) or 400.
+// Heartbeat tells that the executor is there, and keeps the connection for calls open. Agents before Mesos 1.10
+// answer with 501 (transport.ErrNotImplemented) or 400.
 func (c *Client) Heartbeat(ctx context.Context) error {
 	return c.http.Call(ctx, c.url, c.call(executorpb.Call_HEARTBEAT))
 }
@@ -116,10 +119,10 @@ type Subscription struct {
 	release context.CancelCauseFunc // may be nil
 }
 
-// Events yields the events in the order in which they come, until the stream ends. An orderly end by the agent just ends the sequence; a
-// broken stream, the end of the context and Close yield a last error. An event that cannot be decoded yields a
-// *transport.DecodeError, after which the sequence goes on. The sequence can be ranged over again to continue where it was left. One
-// goroutine at a time.
+// Events yields the events in the order in which they come, until the stream ends. An orderly end by the agent
+// just ends the sequence; a broken stream, the end of the context and Close yield a last error. An event that
+// cannot be decoded yields a *transport.DecodeError, after which the sequence goes on. The sequence can be
+// ranged over again to continue where it was left. One goroutine at a time.
 func (s *Subscription) Events() iter.Seq2[*executorpb.Event, error] {
 	return func(yield func(*executorpb.Event, error) bool) {
 		for {
@@ -151,7 +154,8 @@ func (s *Subscription) Events() iter.Seq2[*executorpb.Event, error] {
 // LastReceived returns when the agent sent anything last.
 func (s *Subscription) LastReceived() time.Time { return s.stream.LastReceived() }
 
-// Close ends the subscription, from any goroutine. To the agent this is a lost connection, not the end of the executor.
+// Close ends the subscription, from any goroutine. To the agent this is a lost connection, not the end of the
+// executor.
 func (s *Subscription) Close() error {
 	if s.release != nil {
 		defer s.release(nil)

@@ -24,9 +24,9 @@ const (
 	DefaultHeartbeatTimeout       = 75 * time.Minute
 )
 
-// Config says who the executor is, where its agent is and how to behave. FromEnv reads it from the variables that an agent
-// sets. For every duration 0 means the default and a negative value means none at all: no waiting, no
-// heartbeats, no watching for them.
+// Config says who the executor is, where its agent is and how to behave. FromEnv reads it from the variables
+// that an agent sets. For every duration 0 means the default and a negative value means none at all: no
+// waiting, no heartbeats, no watching for them.
 type Config struct {
 	// FrameworkID and ExecutorID name the executor (MESOS_FRAMEWORK_ID, MESOS_EXECUTOR_ID). Required.
 	FrameworkID, ExecutorID string
@@ -34,16 +34,16 @@ type Config struct {
 	AgentID string
 	// AgentEndpoint is the host:port of the agent (MESOS_AGENT_ENDPOINT, else from MESOS_SLAVE_PID). Required.
 	AgentEndpoint string
-	// AgentProcess is the first element of the agent's paths, such as "slave(1)" (from MESOS_SLAVE_PID). It tells several agents in one
-	// process apart; without it requests go to /api/v1/executor.
+	// AgentProcess is the first element of the agent's paths, such as "slave(1)" (from MESOS_SLAVE_PID). It
+	// tells several agents in one process apart; without it requests go to /api/v1/executor.
 	AgentProcess string
 	// HTTPS selects TLS (LIBPROCESS_SSL_ENABLED). It has no effect on a domain socket.
 	HTTPS bool
 	// DomainSocket is the path of the agent's socket (MESOS_DOMAIN_SOCKET); "" means TCP.
 	DomainSocket string
 
-	// Directory is the sandbox as the agent sees it, Sandbox as the executor sees it; they differ if the container has an
-	// image of its own (MESOS_DIRECTORY, MESOS_SANDBOX).
+	// Directory is the sandbox as the agent sees it, Sandbox as the executor sees it; they differ if the
+	// container has an image of its own (MESOS_DIRECTORY, MESOS_SANDBOX).
 	Directory, Sandbox string
 
 	// Checkpoint says that the framework checkpoints, so that the executor outlives its agent (MESOS_CHECKPOINT).
@@ -56,8 +56,8 @@ type Config struct {
 	// (MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD). A session ends a little earlier, as there are things to do after it.
 	ShutdownGracePeriod time.Duration
 
-	// SubscribeTimeout bounds how long a session tries to subscribe for the first time. Agents destroy executors that have not
-	// done so after a minute.
+	// SubscribeTimeout bounds how long a session tries to subscribe for the first time. Agents destroy
+	// executors that have not done so after a minute.
 	SubscribeTimeout time.Duration
 	// FinishTimeout bounds how long a session that was stopped waits for acknowledgements.
 	FinishTimeout time.Duration
@@ -67,14 +67,15 @@ type Config struct {
 	// HEARTBEAT event: those before Mesos 1.10 send none, later ones every 30 minutes.
 	HeartbeatTimeout time.Duration
 
-	// Transport holds media type, credentials, TLS and timeouts of HTTP. FromEnv sets Credentials and TLS. A DialContext
-	// of one's own takes the place of DomainSocket.
+	// Transport holds media type, credentials, TLS and timeouts of HTTP. FromEnv sets Credentials and TLS. A
+	// DialContext of one's own takes the place of DomainSocket.
 	Transport transport.Config
 	// Logger tells what a session does; nil means silence. No secret is logged.
 	Logger *slog.Logger
 }
 
-// AgentURL returns the base URL of the agent, such as http://127.0.0.1:5051/slave(1). The operator API is at /api/v1 below it.
+// AgentURL returns the base URL of the agent, such as http://127.0.0.1:5051/slave(1). The operator API is at
+// /api/v1 below it.
 func (c Config) AgentURL() string {
 	scheme := "http://"
 	if c.HTTPS && c.DomainSocket == "" {
@@ -87,8 +88,8 @@ func (c Config) AgentURL() string {
 	return url
 }
 
-// GracePeriod returns the time from SHUTDOWN to the end of a session: ShutdownGracePeriod less a quarter, at most two seconds less, as
-// Mesos' command executor has it.
+// GracePeriod returns the time from SHUTDOWN to the end of a session: ShutdownGracePeriod less a quarter, at
+// most two seconds less, as Mesos' command executor has it.
 func (c Config) GracePeriod() time.Duration {
 	d := orDefault(c.ShutdownGracePeriod, DefaultShutdownGracePeriod)
 	return d - min(d/4, 2*time.Second)
@@ -128,8 +129,8 @@ func checkEndpoint(s string) error {
 	return nil
 }
 
-// checkProcess reports what keeps s from being the id of a libprocess process. It becomes a part of a URL, so that only what needs no
-// escaping there is let through.
+// checkProcess reports what keeps s from being the id of a libprocess process. It becomes a part of a URL, so
+// that only what needs no escaping there is let through.
 func checkProcess(s string) error {
 	for _, r := range s {
 		switch {

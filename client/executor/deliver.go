@@ -15,7 +15,8 @@ const (
 	lastRetry  = time.Second
 )
 
-// deliver sends updates one after the other, as agents keep no order across connections, whenever there is a subscription.
+// deliver sends updates one after the other, as agents keep no order across connections, whenever there is a
+// subscription.
 func (s *Session) deliver(ctx context.Context) {
 	retry := firstRetry
 	for {
@@ -82,8 +83,8 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// mayRetry tells what an update survives: no answer, an agent that starts, a subscription that the agent does not know, and credentials
-// that are about to be replaced. Anything else is about the update itself.
+// mayRetry tells what an update survives: no answer, an agent that starts, a subscription that the agent does
+// not know, and credentials that are about to be replaced. Anything else is about the update itself.
 func mayRetry(err error) bool {
 	var status *transport.StatusError
 	if errors.As(err, &status) {
@@ -93,8 +94,8 @@ func mayRetry(err error) bool {
 	return errors.As(err, &exchange)
 }
 
-// checkSubscribed ends the subscription if the agent says that there is none: it restarted, and the old connection does not know yet. No other
-// failure of a call touches the subscription.
+// checkSubscribed ends the subscription if the agent says that there is none: it restarted, and the old
+// connection does not know yet. No other failure of a call touches the subscription.
 func (s *Session) checkSubscribed(err error) {
 	if !errors.Is(err, transport.ErrForbidden) {
 		return

@@ -59,8 +59,8 @@ func (e *EnvError) Error() string {
 // Unwrap returns Err.
 func (e *EnvError) Unwrap() error { return e.Err }
 
-// FromEnvironment is FromEnv for the environment of this process. It removes the authentication token from the environment, so that
-// tasks started by the executor do not inherit it, as Mesos' own executors do.
+// FromEnvironment is FromEnv for the environment of this process. It removes the authentication token from the
+// environment, so that tasks started by the executor do not inherit it, as Mesos' own executors do.
 func FromEnvironment() (Config, error) {
 	cfg, err := FromEnv(os.LookupEnv)
 	if err == nil {
@@ -69,11 +69,12 @@ func FromEnvironment() (Config, error) {
 	return cfg, err
 }
 
-// FromEnv makes a Config of the variables that an agent sets; lookup is os.LookupEnv or works like it. The error joins one
-// *EnvError for each variable that is missing or malformed.
+// FromEnv makes a Config of the variables that an agent sets; lookup is os.LookupEnv or works like it. The
+// error joins one *EnvError for each variable that is missing or malformed.
 //
-// TLS is configured by the LIBPROCESS_SSL_* variables, where the operator passes them to executors. Unlike Mesos it verifies the
-// certificate of the agent unless LIBPROCESS_SSL_VERIFY_SERVER_CERT is false. Files are read at once.
+// TLS is configured by the LIBPROCESS_SSL_* variables, where the operator passes them to executors. Unlike
+// Mesos it verifies the certificate of the agent unless LIBPROCESS_SSL_VERIFY_SERVER_CERT is false. Files are
+// read at once.
 func FromEnv(lookup func(name string) (value string, ok bool)) (Config, error) {
 	e := environment{lookup: lookup}
 	cfg := Config{
@@ -237,8 +238,9 @@ func (e *environment) tls() *tls.Config {
 // maxSocketPath is the longest path that fits into a socket address on Linux, where a zero byte ends it.
 const maxSocketPath = 107
 
-// dialSocket returns a dialer of the domain socket at path, whatever address is asked for. Sandbox paths are often longer than a socket
-// address can be; such a socket is dialled by its path relative to the working directory, which is the sandbox.
+// dialSocket returns a dialer of the domain socket at path, whatever address is asked for. Sandbox paths are
+// often longer than a socket address can be; such a socket is dialled by its path relative to the working
+// directory, which is the sandbox.
 func dialSocket(path string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		name := path

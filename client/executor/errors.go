@@ -9,8 +9,8 @@ import (
 
 // Why a session gave its agent up; an *AgentLostError matches one of these.
 var (
-	// ErrNotCheckpointing: the connection broke, and the framework does not checkpoint, so that the agent does not wait for the
-	// executor to come back.
+	// ErrNotCheckpointing: the connection broke, and the framework does not checkpoint, so that the agent does
+	// not wait for the executor to come back.
 	ErrNotCheckpointing = errors.New("the framework does not checkpoint")
 	// ErrRecoveryTimeout: the agent did not come back within Config.RecoveryTimeout.
 	ErrRecoveryTimeout = errors.New("the agent did not come back in time")
@@ -22,7 +22,8 @@ var (
 
 // Reasons for the end of a subscription, as Handler.Disconnected gets them.
 var (
-	// ErrStreamEnded: the agent closed the stream in an orderly way, because it stops or because there is a newer subscription.
+	// ErrStreamEnded: the agent closed the stream in an orderly way, because it stops or because there is a
+	// newer subscription.
 	ErrStreamEnded = errors.New("the agent closed the event stream")
 	// ErrNoHeartbeat: nothing came within Config.HeartbeatTimeout.
 	ErrNoHeartbeat = errors.New("no heartbeat from the agent")
@@ -81,8 +82,8 @@ func (e *RefusedError) Error() string {
 // Unwrap returns Err.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// UnacknowledgedError is a session that ended before all of its updates were acknowledged. The agent may or may not have them; for
-// tasks whose last update is lost it reports TASK_FAILED when the executor exits.
+// UnacknowledgedError is a session that ended before all of its updates were acknowledged. The agent may or may
+// not have them; for tasks whose last update is lost it reports TASK_FAILED when the executor exits.
 type UnacknowledgedError struct {
 	// TaskIDs of the updates, each once, in the order of the updates.
 	TaskIDs []string

@@ -18,8 +18,8 @@ import (
 	"github.com/mesokit/mesokit/mesos/recordio"
 )
 
-// An executor that has done a task as soon as it is launched. Where a program would use FromEnvironment, the example asks an agent of its own, which
-// launches one task and then shuts the executor down.
+// An executor that has done a task as soon as it is launched. Where a program would use FromEnvironment, the
+// example asks an agent of its own, which launches one task and then shuts the executor down.
 func ExampleRun() {
 	agent := newExampleAgent()
 	defer agent.Close()

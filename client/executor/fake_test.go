@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeAgent is an agent whose every answer a test decides. It listens in memory, so that it works in synctest bubbles.
+// fakeAgent is an agent whose every answer a test decides. It listens in memory, so that it works in synctest
+// bubbles.
 type fakeAgent struct {
 	t      *testing.T
 	conns  chan net.Conn

@@ -11,22 +11,23 @@ import (
 
 // Handler says what an executor does when something happens. Every callback may be nil.
 //
-// Callbacks never run concurrently, and in the order in which things happened; all run in the goroutine of Run. The session goes on
-// receiving meanwhile, so a slow callback delays only other callbacks, but among them Subscribing, without which the session does
-// not subscribe again. Methods of the session may be called from callbacks.
+// Callbacks never run concurrently, and in the order in which things happened; all run in the goroutine of Run.
+// The session goes on receiving meanwhile, so a slow callback delays only other callbacks, but among them
+// Subscribing, without which the session does not subscribe again. Methods of the session may be called from
+// callbacks.
 //
-// The context of a callback ends when the context of Run does and when the grace period of a shutdown is over. A callback that returns an
-// error ends the session as Session.Stop does: ErrStop for an end without error.
+// The context of a callback ends when the context of Run does and when the grace period of a shutdown is over.
+// A callback that returns an error ends the session as Session.Stop does: ErrStop for an end without error.
 type Handler struct {
-	// Subscribing is called before every attempt to subscribe, the first included, and may change the call, which lists the tasks and updates
-	// that are not acknowledged. (Erlang: init and reregister.)
+	// Subscribing is called before every attempt to subscribe, the first included, and may change the call,
+	// which lists the tasks and updates that are not acknowledged. (Erlang: init and reregister.)
 	Subscribing func(ctx context.Context, s *Session, call *executorpb.Call_Subscribe) error
-	// Subscribed is called for the first subscription, Resubscribed for each that follows a loss of the connection. (Erlang and the
-	// classic driver: registered, reregistered.)
+	// Subscribed is called for the first subscription, Resubscribed for each that follows a loss of the
+	// connection. (Erlang and the classic driver: registered, reregistered.)
 	Subscribed   func(ctx context.Context, s *Session, e *executorpb.Event_Subscribed) error
 	Resubscribed func(ctx context.Context, s *Session, e *executorpb.Event_Subscribed) error
-	// Disconnected is called when a subscription has ended, with the reason. Events may have been lost. The session subscribes
-	// again if the framework checkpoints; otherwise Shutdown follows.
+	// Disconnected is called when a subscription has ended, with the reason. Events may have been lost. The
+	// session subscribes again if the framework checkpoints; otherwise Shutdown follows.
 	Disconnected func(ctx context.Context, s *Session, cause error) error
 
 	// Launch runs a task. If it is nil tasks fail with a message that says so.
@@ -39,12 +40,13 @@ type Handler struct {
 	Acknowledged func(ctx context.Context, s *Session, e *executorpb.Event_Acknowledged) error
 	// Message is called with what the scheduler sent.
 	Message func(ctx context.Context, s *Session, data []byte) error
-	// Error is called with an ERROR event (*AgentError), an event that cannot be decoded (*transport.DecodeError), and with a refused
-	// update that no call of Update waited for (*RefusedError). If it is nil errors are just logged.
+	// Error is called with an ERROR event (*AgentError), an event that cannot be decoded
+	// (*transport.DecodeError), and with a refused update that no call of Update waited for (*RefusedError). If
+	// it is nil errors are just logged.
 	Error func(ctx context.Context, s *Session, err error) error
-	// Shutdown is called when the executor has to stop its tasks: cause is nil if the agent asked for it, an *AgentLostError if the agent
-	// is lost. The session goes on until it is stopped, in this callback or a later one, or Config.GracePeriod is over. If
-	// Shutdown is nil the session stops at once.
+	// Shutdown is called when the executor has to stop its tasks: cause is nil if the agent asked for it, an
+	// *AgentLostError if the agent is lost. The session goes on until it is stopped, in this callback or a
+	// later one, or Config.GracePeriod is over. If Shutdown is nil the session stops at once.
 	Shutdown func(ctx context.Context, s *Session, cause error) error
 
 	// Info is called with what was given to Session.Post. (Erlang: handle_info.)

@@ -2,8 +2,8 @@ package executor
 
 import "sync"
 
-// mailbox is a queue without bound between what must not wait, the reader of the event stream above all, and one consumer. It is bounded by
-// what an agent sends while a callback runs.
+// mailbox is a queue without bound between what must not wait, the reader of the event stream above all, and
+// one consumer. It is bounded by what an agent sends while a callback runs.
 type mailbox struct {
 	mu     sync.Mutex
 	items  []any

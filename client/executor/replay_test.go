@@ -56,8 +56,8 @@ func (r recording) call(t *testing.T, i int) *executorpb.Call {
 	return call
 }
 
-// The recorded executor says RUNNING for each task, echoes messages and says KILLED when told to kill. An executor that does the same with this package has
-// the same conversation.
+// The recorded executor says RUNNING for each task, echoes messages and says KILLED when told to kill. An
+// executor that does the same with this package has the same conversation.
 func TestSessionHasTheConversationOfARecordedExecutor(t *testing.T) {
 	rec := readRecording(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 
 func errAttr(err error) slog.Attr { return slog.Any("error", err) }
 
-// Session keeps an executor subscribed to its agent until it is stopped, shut down or has lost the agent. Its methods are safe for
-// concurrent use and may be called before Run, from callbacks and from goroutines of tasks.
+// Session keeps an executor subscribed to its agent until it is stopped, shut down or has lost the agent. Its
+// methods are safe for concurrent use and may be called before Run, from callbacks and from goroutines of
+// tasks.
 type Session struct {
 	cfg     Config
 	client  *Client
@@ -77,15 +78,15 @@ func Run(ctx context.Context, cfg Config, handler Handler) error {
 	return s.Run(ctx)
 }
 
-// Run subscribes and calls the handler in this goroutine until the end of the session, then waits for everything that it started. It can be called
-// once. It returns
+// Run subscribes and calls the handler in this goroutine until the end of the session, then waits for
+// everything that it started. It can be called once. It returns
 //   - nil after Stop(nil), ErrStop or a shutdown that the agent asked for,
 //   - what Stop or a callback gave,
 //   - an *AgentLostError if the agent is lost, or refuses the executor,
 //   - the cause of the end of ctx, at once, without waiting for acknowledgements.
 //
-// Otherwise it waits for the acknowledgement of all updates, for Config.FinishTimeout or the rest of the grace period, and adds
-// an *UnacknowledgedError if that is in vain.
+// Otherwise it waits for the acknowledgement of all updates, for Config.FinishTimeout or the rest of the grace
+// period, and adds an *UnacknowledgedError if that is in vain.
 func (s *Session) Run(parent context.Context) error {
 	s.mu.Lock()
 	if s.started {
@@ -228,8 +229,9 @@ func (s *Session) end() {
 	s.client.Close()
 }
 
-// Stop ends the session in an orderly way: no further callbacks but Terminate run, updates are still delivered and their
-// acknowledgements waited for, then Run returns err. ErrStop counts as nil. Only the first call has an effect. Stop does not wait.
+// Stop ends the session in an orderly way: no further callbacks but Terminate run, updates are still delivered
+// and their acknowledgements waited for, then Run returns err. ErrStop counts as nil. Only the first call has
+// an effect. Stop does not wait.
 func (s *Session) Stop(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,8 +254,8 @@ func (s *Session) finished() bool {
 	}
 }
 
-// Post hands v to Handler.Info, in order with everything else that is queued. It never waits. It returns ErrSessionEnded if no callback
-// will run any more.
+// Post hands v to Handler.Info, in order with everything else that is queued. It never waits. It returns
+// ErrSessionEnded if no callback will run any more.
 func (s *Session) Post(v any) error {
 	if !s.inbox.put(infoItem{v}) {
 		return ErrSessionEnded
@@ -261,12 +263,13 @@ func (s *Session) Post(v any) error {
 	return nil
 }
 
-// Update takes responsibility for a status of a task: it is delivered in order, repeated with every subscription, and forgotten when the agent
-// acknowledges it. A copy is taken, with uuid, timestamp, source and executor id filled in where they are unset.
+// Update takes responsibility for a status of a task: it is delivered in order, repeated with every
+// subscription, and forgotten when the agent acknowledges it. A copy is taken, with uuid, timestamp, source and
+// executor id filled in where they are unset.
 //
-// While subscribed, Update waits for the agent's answer; otherwise it returns at once. The error is an *UpdateError if the
-// status cannot be sent at all, a *RefusedError if the agent will never take it, ErrSessionEnded, or the cause of the end of ctx; in that
-// last case the update is delivered nevertheless.
+// While subscribed, Update waits for the agent's answer; otherwise it returns at once. The error is an
+// *UpdateError if the status cannot be sent at all, a *RefusedError if the agent will never take it,
+// ErrSessionEnded, or the cause of the end of ctx; in that last case the update is delivered nevertheless.
 func (s *Session) Update(ctx context.Context, status *mesospb.TaskStatus) error {
 	status, err := s.client.prepare(status)
 	if err != nil {
@@ -296,8 +299,9 @@ func (s *Session) Update(ctx context.Context, status *mesospb.TaskStatus) error 
 	}
 }
 
-// Message sends opaque bytes to the scheduler. They are not kept: the error is ErrNotSubscribed without a subscription, or says why the
-// agent did not take them, and the agent drops them if the scheduler is not connected.
+// Message sends opaque bytes to the scheduler. They are not kept: the error is ErrNotSubscribed without a
+// subscription, or says why the agent did not take them, and the agent drops them if the scheduler is not
+// connected.
 func (s *Session) Message(ctx context.Context, data []byte) error {
 	s.mu.Lock()
 	open, ended := s.subscription != nil, s.ended
@@ -314,8 +318,8 @@ func (s *Session) Message(ctx context.Context, data []byte) error {
 // Config returns the configuration that the session was made with.
 func (s *Session) Config() Config { return s.cfg }
 
-// Subscribed returns the last SUBSCRIBED event, which describes executor, framework, agent and container; nil before the first. It is not
-// to be changed.
+// Subscribed returns the last SUBSCRIBED event, which describes executor, framework, agent and container; nil
+// before the first. It is not to be changed.
 func (s *Session) Subscribed() *executorpb.Event_Subscribed {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,8 +21,8 @@ const attemptTimeout = 30 * time.Second
 // minBackoff keeps an agent that allows no backoff from being asked without pause.
 const minBackoff = 10 * time.Millisecond
 
-// keepSubscribed subscribes again and again. It returns nil when the agent has asked for the shutdown or ctx has ended, and
-// an *AgentLostError when it gives up.
+// keepSubscribed subscribes again and again. It returns nil when the agent has asked for the shutdown or ctx
+// has ended, and an *AgentLostError when it gives up.
 func (s *Session) keepSubscribed(ctx context.Context) error {
 	var (
 		began  = time.Now()
@@ -71,8 +71,9 @@ func (s *Session) keepSubscribed(ctx context.Context) error {
 	}
 }
 
-// backoff returns a random time up to the limit that the agent gives, so that the executors of an agent that restarts do not come all at
-// once. An agent that answers but is not ready will not wait long for its executors once it is, so it is asked more often.
+// backoff returns a random time up to the limit that the agent gives, so that the executors of an agent that
+// restarts do not come all at once. An agent that answers but is not ready will not wait long for its executors
+// once it is, so it is asked more often.
 func (s *Session) backoff(err error) time.Duration {
 	limit := orDefault(s.cfg.SubscriptionBackoffMax, DefaultSubscriptionBackoffMax)
 	if errors.Is(err, transport.ErrUnavailable) || errors.Is(err, transport.ErrNotFound) {

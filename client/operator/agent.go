@@ -13,16 +13,19 @@ import (
 
 // AgentConfig of an Agent. Address is required.
 type AgentConfig struct {
-	// Address of the agent: host, host:port, the pid that masters tell (slave(1)@host:port) or an http(s) URL, whose path is kept. The port is 5051 where
-	// there is none. TaskPlace.Agent and executor.Config.AgentURL fit.
+	// Address of the agent: host, host:port, the pid that masters tell (slave(1)@host:port) or an http(s) URL,
+	// whose path is kept. The port is 5051 where there is none. TaskPlace.Agent and executor.Config.AgentURL
+	// fit.
 	Address string
 	// Scheme of an address without one: "http" or "https"; "" means http.
 	Scheme string
-	// Transport carries the exchanges; nil means a new one with the defaults of package transport, closed by Agent.Close.
+	// Transport carries the exchanges; nil means a new one with the defaults of package transport, closed by
+	// Agent.Close.
 	Transport *transport.Client
 }
 
-// Agent calls one agent. An agent that has just started answers transport.ErrUnavailable until it has recovered its containers.
+// Agent calls one agent. An agent that has just started answers transport.ErrUnavailable until it has recovered
+// its containers.
 type Agent struct {
 	base      string
 	transport *transport.Client
@@ -163,7 +166,8 @@ func (a *Agent) GetOperations(ctx context.Context) ([]*mesospb.Operation, error)
 	return resp.GetGetOperations().GetOperations(), err
 }
 
-// GetTasks returns the tasks by how far they are: pending, queued, launched, terminated (but not acknowledged) and completed.
+// GetTasks returns the tasks by how far they are: pending, queued, launched, terminated (but not acknowledged)
+// and completed.
 func (a *Agent) GetTasks(ctx context.Context) (*agentpb.Response_GetTasks, error) {
 	resp, err := a.ask(ctx, agentCall(agentpb.Call_GET_TASKS))
 	return resp.GetGetTasks(), err

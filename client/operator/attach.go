@@ -21,16 +21,17 @@ type Output struct {
 	call   string
 }
 
-// AttachContainerOutput follows the output of a container that was launched with a terminal or as a session. It comes from the moment of attaching on. The
-// stream ends with the process, or with ctx; the caller closes it.
+// AttachContainerOutput follows the output of a container that was launched with a terminal or as a session. It
+// comes from the moment of attaching on. The stream ends with the process, or with ctx; the caller closes it.
 func (a *Agent) AttachContainerOutput(ctx context.Context, id *mesospb.ContainerID) (*Output, error) {
 	call := agentCall(agentpb.Call_ATTACH_CONTAINER_OUTPUT)
 	call.AttachContainerOutput = &agentpb.Call_AttachContainerOutput{ContainerId: id}
 	return a.output(ctx, call)
 }
 
-// LaunchNestedContainerSession launches a container within the one that the id has as parent, and follows its output. The agent kills the container
-// when the stream is closed. Input goes by AttachContainerInput; Exec does both. It waits as long as ctx allows.
+// LaunchNestedContainerSession launches a container within the one that the id has as parent, and follows its
+// output. The agent kills the container when the stream is closed. Input goes by AttachContainerInput; Exec
+// does both. It waits as long as ctx allows.
 func (a *Agent) LaunchNestedContainerSession(ctx context.Context, id *mesospb.ContainerID, command *mesospb.CommandInfo, container *mesospb.ContainerInfo) (*Output, error) {
 	call := agentCall(agentpb.Call_LAUNCH_NESTED_CONTAINER_SESSION)
 	call.LaunchNestedContainerSession = &agentpb.Call_LaunchNestedContainerSession{ContainerId: id, Command: command, Container: container}
@@ -45,8 +46,8 @@ func (a *Agent) output(ctx context.Context, call *agentpb.Call) (*Output, error)
 	return &Output{stream: stream, call: call.GetType().String()}, nil
 }
 
-// Records yields what comes, heartbeats of the agent included, until the process has closed its output. A broken stream, the end of the context
-// and Close yield a last error.
+// Records yields what comes, heartbeats of the agent included, until the process has closed its output. A
+// broken stream, the end of the context and Close yield a last error.
 func (o *Output) Records() iter.Seq2[*agentpb.ProcessIO, error] {
 	return func(yield func(*agentpb.ProcessIO, error) bool) {
 		for {
@@ -66,8 +67,8 @@ func (o *Output) Records() iter.Seq2[*agentpb.ProcessIO, error] {
 	}
 }
 
-// Copy writes standard output and standard error to two writers, nil for none, until the process has closed both. A process with a terminal
-// writes everything to standard output.
+// Copy writes standard output and standard error to two writers, nil for none, until the process has closed
+// both. A process with a terminal writes everything to standard output.
 func (o *Output) Copy(stdout, stderr io.Writer) error {
 	for record, err := range o.Records() {
 		if err != nil {
@@ -108,8 +109,8 @@ type Input struct {
 	closed bool // no more input, by CloseWrite
 }
 
-// AttachContainerInput sends input to a container that was launched with a terminal or as a session. Heartbeats keep the connection alive
-// meanwhile. The stream ends with ctx; the caller closes it.
+// AttachContainerInput sends input to a container that was launched with a terminal or as a session. Heartbeats
+// keep the connection alive meanwhile. The stream ends with ctx; the caller closes it.
 func (a *Agent) AttachContainerInput(ctx context.Context, id *mesospb.ContainerID) (*Input, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	upload, err := a.transport.Upload(ctx, a.base+apiPath)
@@ -159,7 +160,8 @@ func (in *Input) Write(data []byte) (n int, err error) {
 	return n, nil
 }
 
-// CloseWrite tells the process that there is no more input. The container goes on, and a terminal may still be resized.
+// CloseWrite tells the process that there is no more input. The container goes on, and a terminal may still be
+// resized.
 func (in *Input) CloseWrite() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -220,8 +222,8 @@ func (in *Input) sendHeartbeats(ctx context.Context) {
 	}
 }
 
-// Close ends the request and returns what the agent answers, which it does once the input has ended: its refusal, or nil. Input that
-// is on its way is lost unless CloseWrite came before.
+// Close ends the request and returns what the agent answers, which it does once the input has ended: its
+// refusal, or nil. Input that is on its way is lost unless CloseWrite came before.
 func (in *Input) Close() error {
 	err := callError("ATTACH_CONTAINER_INPUT", in.upload.Close())
 	in.cancel()

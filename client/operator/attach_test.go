@@ -27,8 +27,8 @@ func nested(id, parent string) *mesospb.ContainerID {
 	return &mesospb.ContainerID{Value: proto.String(id), Parent: &mesospb.ContainerID{Value: proto.String(parent)}}
 }
 
-// switchboard is the part of an agent that connects to processes in containers. The process is cat: what comes on stdin goes out on stdout, the end
-// of the input ends it with status 0, a new window size is told on stderr.
+// switchboard is the part of an agent that connects to processes in containers. The process is cat: what comes
+// on stdin goes out on stdout, the end of the input ends it with status 0, a new window size is told on stderr.
 type switchboard struct {
 	t  *testing.T
 	cd codec.Codec
@@ -37,6 +37,7 @@ type switchboard struct {
 	processes map[string]*process
 	records   []*agentpb.Call // that came as input
 	killed    []string
+	forgetful bool
 }
 
 type process struct {
@@ -76,6 +77,13 @@ func (s *switchboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.output(w, r, call.GetLaunchNestedContainerSession().GetContainerId())
 	case agentpb.Call_WAIT_CONTAINER:
+		s.mu.Lock()
+		forgetful := s.forgetful
+		s.mu.Unlock()
+		if forgetful {
+			http.Error(w, "what container?", http.StatusNotFound)
+			return
+		}
 		select {
 		case <-s.process(call.GetWaitContainer().GetContainerId()).ended:
 			respond(s.t, w, s.cd, &agentpb.Response{Type: agentpb.Response_WAIT_CONTAINER.Enum(), WaitContainer: &agentpb.Response_WaitContainer{ExitStatus: proto.Int32(0)}})
@@ -199,6 +207,10 @@ func TestExecRunsACommandWithInputAndOutput(t *testing.T) {
 		if stdout.String() != "hello\n"+big || stderr.String() != "resized\n" {
 			t.Errorf("stdout %d bytes, stderr %q", stdout.Len(), stderr.String())
 		}
+		// Some agents forget sessions that have ended, and connections break.
+		s.mu.Lock()
+		s.forgetful = true
+		s.mu.Unlock()
 		exit, err := e.Wait(t.Context())
 		if code, ok := exit.Exited(); err != nil || !ok || code != 0 {
 			t.Errorf("exit %v, error %v", exit, err)
@@ -234,6 +246,10 @@ func TestExecDescribesTheContainer(t *testing.T) {
 		n.serve("a:5051", func(w http.ResponseWriter, r *http.Request) {
 			call := new(agentpb.Call)
 			readCall(t, r, call)
+			if call.GetType() == agentpb.Call_WAIT_CONTAINER {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
 			calls = append(calls, call)
 			w.Header().Set("Content-Type", codec.MediaTypeRecordIO)
 		})
@@ -285,6 +301,31 @@ func TestExecClosedEarlyEndsTheContainer(t *testing.T) {
 		defer s.mu.Unlock()
 		if len(s.killed) != 1 || s.killed[0] != e.ID.GetValue() {
 			t.Errorf("containers that the agent kills: %q", s.killed)
+		}
+	})
+}
+
+func TestExecWaitsAgainIfItsConnectionBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, a := serveContainers(t, codec.Protobuf)
+		s.forgetful = true
+		e, err := a.Exec(t.Context(), ExecConfig{Command: &mesospb.CommandInfo{Value: proto.String("cat")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		synctest.Wait()
+		s.mu.Lock()
+		s.forgetful = false
+		s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if exit, err := e.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait for a process that runs: %v, %v", exit, err)
+		}
+		close(s.process(e.ID).ended)
+		if exit, err := e.Wait(t.Context()); err != nil || exit.Status == nil {
+			t.Errorf("Wait = %v, %v", exit, err)
 		}
 	})
 }

@@ -32,9 +32,9 @@ func (a *Agent) GetContainers(ctx context.Context, cfg ContainersConfig) ([]*age
 	return resp.GetGetContainers().GetContainers(), err
 }
 
-// LaunchContainer launches a container of the id in launch: a nested one if the id has a parent, else a standalone one, which needs resources.
-// existed says that there was such a container already; Mesos takes that for success. It waits as long as ctx allows: an image
-// may have to come first.
+// LaunchContainer launches a container of the id in launch: a nested one if the id has a parent, else a
+// standalone one, which needs resources. existed says that there was such a container already; Mesos takes that
+// for success. It waits as long as ctx allows: an image may have to come first.
 func (a *Agent) LaunchContainer(ctx context.Context, launch *agentpb.Call_LaunchContainer) (existed bool, err error) {
 	call := agentCall(agentpb.Call_LAUNCH_CONTAINER)
 	call.LaunchContainer = launch
@@ -68,7 +68,8 @@ func (a *Agent) RemoveContainer(ctx context.Context, id *mesospb.ContainerID) er
 	return a.do(ctx, call)
 }
 
-// LaunchNestedContainer launches a container within the one that the id has as parent. command and container may be nil.
+// LaunchNestedContainer launches a container within the one that the id has as parent. command and container
+// may be nil.
 //
 // Deprecated: Mesos has LaunchContainer since 1.5.
 func (a *Agent) LaunchNestedContainer(ctx context.Context, id *mesospb.ContainerID, command *mesospb.CommandInfo, container *mesospb.ContainerInfo) error {

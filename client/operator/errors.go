@@ -21,8 +21,8 @@ func (e *CallError) Error() string { return e.Call + ": " + e.Err.Error() }
 // Unwrap returns Err.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// ResponseError is an answer to another question than the one that was asked: there is something else than Mesos at the address, or something
-// in between.
+// ResponseError is an answer to another question than the one that was asked: there is something else than
+// Mesos at the address, or something in between.
 type ResponseError struct {
 	// Type of the answer, as text.
 	Type string

@@ -66,7 +66,8 @@ func ExampleMaster_Watch() {
 	// hello.1 TASK_FINISHED
 }
 
-// The output of a task, while it runs. ended is closed by whoever learns of the task's end, from a status update for instance.
+// The output of a task, while it runs. ended is closed by whoever learns of the task's end, from a status
+// update for instance.
 func ExampleAgent_FollowReader() {
 	ended := make(chan struct{})
 	server := exampleSandbox(ended)

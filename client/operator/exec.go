@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"io"
+	"sync"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -35,10 +36,18 @@ type Exec struct {
 	Input *Input
 
 	agent *Agent
+
+	// Waiting begins at once: some agents forget a session with its end.
+	cancel  context.CancelFunc
+	waiting sync.WaitGroup
+	ended   chan struct{} // closed when the fields below are set
+	exit    ContainerExit
+	err     error
 }
 
-// Exec runs a command in a nested container, as docker exec does. The caller reads Output, writes Input from another goroutine, asks Wait for the exit
-// status, and closes the Exec, which kills the container if it is still running.
+// Exec runs a command in a nested container, as docker exec does. The caller reads Output, writes Input from
+// another goroutine, asks Wait for the exit status, and closes the Exec, which kills the container if it is
+// still running.
 func (a *Agent) Exec(ctx context.Context, cfg ExecConfig) (*Exec, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -62,15 +71,29 @@ func (a *Agent) Exec(ctx context.Context, cfg ExecConfig) (*Exec, error) {
 			return nil, err
 		}
 	}
+	ctx, e.cancel = context.WithCancel(ctx)
+	e.ended = make(chan struct{})
+	e.waiting.Go(func() {
+		defer close(e.ended)
+		e.exit, e.err = a.WaitContainer(ctx, e.ID)
+	})
 	return e, nil
 }
 
 // Copy writes the output to two writers, nil for none, until the process has closed it.
 func (e *Exec) Copy(stdout, stderr io.Writer) error { return e.Output.Copy(stdout, stderr) }
 
-// Wait waits for the end of the process.
+// Wait waits for the end of the process. It may be called before and after Output has ended, and again.
 func (e *Exec) Wait(ctx context.Context) (ContainerExit, error) {
-	return e.agent.WaitContainer(ctx, e.ID)
+	select {
+	case <-e.ended:
+	case <-ctx.Done():
+		return ContainerExit{}, callError("WAIT_CONTAINER", context.Cause(ctx))
+	}
+	if e.err != nil {
+		return e.agent.WaitContainer(ctx, e.ID) // the connection may have broken
+	}
+	return e.exit, nil
 }
 
 // Close ends input and output. The agent kills what still runs.
@@ -78,5 +101,8 @@ func (e *Exec) Close() error {
 	if e.Input != nil {
 		e.Input.abort()
 	}
-	return e.Output.Close()
+	err := e.Output.Close()
+	e.cancel()
+	e.waiting.Wait()
+	return err
 }

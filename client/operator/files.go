@@ -14,8 +14,9 @@ import (
 
 // FileChunk is a part of a file.
 //
-// ReadFile reads at offset bytes into the file; a negative length means as much as Mesos gives at once (16 pages, 64 KiB as a rule), 0 asks for the size alone.
-// Data is empty at the end of the file and beyond. An unknown path is transport.ErrNotFound, a directory transport.ErrBadRequest.
+// ReadFile reads at offset bytes into the file; a negative length means as much as Mesos gives at once (16
+// pages, 64 KiB as a rule), 0 asks for the size alone. Data is empty at the end of the file and beyond. An
+// unknown path is transport.ErrNotFound, a directory transport.ErrBadRequest.
 type FileChunk struct {
 	// Size of the whole file at the moment, in bytes.
 	Size int64
@@ -23,13 +24,15 @@ type FileChunk struct {
 	Data []byte
 }
 
-// SandboxPath returns the virtual path of the sandbox of an executor's latest run, as ListFiles and ReadFile of an agent take it. The executor of a command
-// task has the id of the task. Agents before Mesos 1.3 do not know such paths; see Agent.Sandbox.
+// SandboxPath returns the virtual path of the sandbox of an executor's latest run, as ListFiles and ReadFile of
+// an agent take it. The executor of a command task has the id of the task. Agents before Mesos 1.3 do not know
+// such paths; see Agent.Sandbox.
 func SandboxPath(frameworkID, executorID string) string {
 	return "/frameworks/" + frameworkID + "/executors/" + executorID + "/runs/latest"
 }
 
-// nestedPath returns the path of a nested container's sandbox within that of its outermost parent, as "/containers/...", or "".
+// nestedPath returns the path of a nested container's sandbox within that of its outermost parent, as
+// "/containers/...", or "".
 func nestedPath(id *mesospb.ContainerID) string {
 	if id.GetParent() == nil {
 		return ""
@@ -37,8 +40,9 @@ func nestedPath(id *mesospb.ContainerID) string {
 	return nestedPath(id.GetParent()) + "/containers/" + id.GetValue()
 }
 
-// Sandbox returns the path of the sandbox of an executor's latest run: the virtual one if the agent knows it, else that on its disk, which agents of any age tell.
-// The error is a *NotFoundError if the executor is unknown, has not started yet or is forgotten.
+// Sandbox returns the path of the sandbox of an executor's latest run: the virtual one if the agent knows it,
+// else that on its disk, which agents of any age tell. The error is a *NotFoundError if the executor is
+// unknown, has not started yet or is forgotten.
 func (a *Agent) Sandbox(ctx context.Context, frameworkID, executorID string) (string, error) {
 	path := SandboxPath(frameworkID, executorID)
 	_, err := a.ListFiles(ctx, path)
@@ -78,8 +82,8 @@ func download(ctx context.Context, t *transport.Client, base, path string) (io.R
 	return resp.Body, nil
 }
 
-// ReadFileLegacy is ReadFile by the older endpoint /files/read, for agents or proxies that do not let READ_FILE through. The size is that of the file only if
-// it was asked for by a length of 0.
+// ReadFileLegacy is ReadFile by the older endpoint /files/read, for agents or proxies that do not let READ_FILE
+// through. The size is that of the file only if it was asked for by a length of 0.
 func (a *Agent) ReadFileLegacy(ctx context.Context, path string, offset, length int64) (FileChunk, error) {
 	const endpoint = "/files/read"
 	query := url.Values{"path": {path}, "offset": {strconv.FormatInt(offset, 10)}}

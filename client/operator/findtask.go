@@ -16,18 +16,20 @@ type TaskPlace struct {
 	FrameworkID, ExecutorID, AgentID string
 	// Agent is the address of the agent, fit for AgentConfig.Address; "" if the agent is not registered any more.
 	Agent string
-	// ContainerID is the container of the task: nested in that of the executor for a task of a group; nil if no status told it.
+	// ContainerID is the container of the task: nested in that of the executor for a task of a group; nil if no
+	// status told it.
 	ContainerID *mesospb.ContainerID
 }
 
-// Sandbox returns the path of the task's sandbox on its agent, where its stdout and stderr are: see SandboxPath. A task of a group has its own within that of
-// the executor.
+// Sandbox returns the path of the task's sandbox on its agent, where its stdout and stderr are: see
+// SandboxPath. A task of a group has its own within that of the executor.
 func (p *TaskPlace) Sandbox() string {
 	return SandboxPath(p.FrameworkID, p.ExecutorID) + nestedPath(p.ContainerID)
 }
 
-// FindTask finds a task by its id, among those that run first, then among those that are unreachable or completed; of several the latest.
-// frameworkID may be "" if the id is unique in the cluster. An unknown task is a *NotFoundError.
+// FindTask finds a task by its id, among those that run first, then among those that are unreachable or
+// completed; of several the latest. frameworkID may be "" if the id is unique in the cluster. An unknown task
+// is a *NotFoundError.
 func (m *Master) FindTask(ctx context.Context, frameworkID, taskID string) (*TaskPlace, error) {
 	tasks, err := m.GetTasks(ctx)
 	if err != nil {

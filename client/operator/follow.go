@@ -14,15 +14,17 @@ import (
 
 // FollowConfig of Follow. The zero value follows from the beginning until the context ends.
 type FollowConfig struct {
-	// Offset to begin at, in bytes. A negative one counts from the end that the file has when it is first seen: -1000 begins with its last
-	// 1000 bytes.
+	// Offset to begin at, in bytes. A negative one counts from the end that the file has when it is first seen:
+	// -1000 begins with its last 1000 bytes.
 	Offset int64
-	// Tail begins at the end that the file has when it is first seen, whatever Offset is; a file that does not exist yet is read from its beginning.
+	// Tail begins at the end that the file has when it is first seen, whatever Offset is; a file that does not
+	// exist yet is read from its beginning.
 	Tail bool
-	// Done, when closed, says that the file grows no more, as the task has ended: what there is is still read, then the sequence ends. nil means that
-	// only the context ends it.
+	// Done, when closed, says that the file grows no more, as the task has ended: what there is is still read,
+	// then the sequence ends. nil means that only the context ends it.
 	Done <-chan struct{}
-	// PollInterval is the longest time between two looks at a file that does not grow; 0 means one second. It begins with 50 ms.
+	// PollInterval is the longest time between two looks at a file that does not grow; 0 means one second. It
+	// begins with 50 ms.
 	PollInterval time.Duration
 	// RetryFor is how long an agent may be out of reach, or not ready, before that is an error; 0 means one minute.
 	RetryFor time.Duration
@@ -34,11 +36,13 @@ const (
 	defaultRetryFor = time.Minute
 )
 
-// Follow yields a file of a sandbox piece by piece, as tail -f does. It waits for a file that does not exist yet. A piece never ends in the middle of
-// a UTF-8 character, unless the file does. A file that becomes shorter is read from its beginning again, as a rotated one.
+// Follow yields a file of a sandbox piece by piece, as tail -f does. It waits for a file that does not exist
+// yet. A piece never ends in the middle of a UTF-8 character, unless the file does. A file that becomes shorter
+// is read from its beginning again, as a rotated one.
 //
-// The sequence ends in one of these ways: without an error when cfg.Done is closed and all is read, with the error of ctx, with a *NotFoundError if cfg.Done is closed and there
-// never was such a file, or with what keeps the file from being read: transport.ErrForbidden, or an agent that is gone. Pieces are the caller's to keep.
+// The sequence ends in one of these ways: without an error when cfg.Done is closed and all is read, with the
+// error of ctx, with a *NotFoundError if cfg.Done is closed and there never was such a file, or with what keeps
+// the file from being read: transport.ErrForbidden, or an agent that is gone. Pieces are the caller's to keep.
 func (a *Agent) Follow(ctx context.Context, path string, cfg FollowConfig) iter.Seq2[[]byte, error] {
 	return follow(ctx, a.ReadFile, path, cfg)
 }
@@ -48,7 +52,8 @@ func (m *Master) Follow(ctx context.Context, path string, cfg FollowConfig) iter
 	return follow(ctx, m.ReadFile, path, cfg)
 }
 
-// FollowReader is Follow as a reader, for io.Copy and bufio.Scanner. The caller closes it, also while another goroutine reads.
+// FollowReader is Follow as a reader, for io.Copy and bufio.Scanner. The caller closes it, also while another
+// goroutine reads.
 func (a *Agent) FollowReader(ctx context.Context, path string, cfg FollowConfig) io.ReadCloser {
 	return newFollowReader(ctx, a.ReadFile, path, cfg)
 }

@@ -375,7 +375,8 @@ func TestMasterFollowsItsFiles(t *testing.T) {
 	})
 }
 
-// Whatever the bytes and however they are cut, everything comes through, and no piece but the last ends within a character.
+// Whatever the bytes and however they are cut, everything comes through, and no piece but the last ends within
+// a character.
 func FuzzFollow(f *testing.F) {
 	f.Add([]byte("aä€😀"), uint64(1))
 	f.Add([]byte("\xf0\x9f\x98"), uint64(2))

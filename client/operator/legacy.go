@@ -16,7 +16,8 @@ import (
 	"github.com/mesokit/mesokit/client/transport"
 )
 
-// Legacy fetches one of the older JSON endpoints, such as /state-summary, /tasks?limit=10 or /slaves, and decodes the answer into v, as encoding/json does.
+// Legacy fetches one of the older JSON endpoints, such as /state-summary, /tasks?limit=10 or /slaves, and
+// decodes the answer into v, as encoding/json does.
 func (m *Master) Legacy(ctx context.Context, path string, query url.Values, v any) error {
 	err := m.atLeader(ctx, func(base string) error { return legacy(ctx, m.transport, base, path, query, v) })
 	return callError(path, err)
@@ -27,8 +28,8 @@ func (a *Agent) Legacy(ctx context.Context, path string, query url.Values, v any
 	return callError(path, legacy(ctx, a.transport, a.base, path, query, v))
 }
 
-// MetricsSnapshot returns the metrics by name, by /metrics/snapshot: what GetMetrics returns, for those whom only the older endpoint is open. timeout is as
-// there.
+// MetricsSnapshot returns the metrics by name, by /metrics/snapshot: what GetMetrics returns, for those whom
+// only the older endpoint is open. timeout is as there.
 func (m *Master) MetricsSnapshot(ctx context.Context, timeout time.Duration) (map[string]float64, error) {
 	metrics := make(map[string]float64)
 	return metrics, m.Legacy(ctx, "/metrics/snapshot", timeoutQuery(timeout), &metrics)
@@ -91,7 +92,8 @@ type AgentFramework struct {
 	CompletedExecutors []AgentExecutor `json:"completed_executors"`
 }
 
-// AgentExecutor is an executor in an AgentState; Directory is its sandbox on the agent's disk, Container its container's id.
+// AgentExecutor is an executor in an AgentState; Directory is its sandbox on the agent's disk, Container its
+// container's id.
 type AgentExecutor struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
@@ -123,8 +125,9 @@ func (s *AgentState) Directory(frameworkID, executorID string) string {
 	return dir
 }
 
-// parseFilesRead parses an answer of /files/read, {"data":"...","offset":n}. Mesos writes the bytes of the file into the string as they are, whatever they
-// are: a chunk may begin or end in the middle of a character. encoding/json would replace such bytes.
+// parseFilesRead parses an answer of /files/read, {"data":"...","offset":n}. Mesos writes the bytes of the file
+// into the string as they are, whatever they are: a chunk may begin or end in the middle of a character.
+// encoding/json would replace such bytes.
 func parseFilesRead(body []byte) (offset int64, data []byte, err error) {
 	p := jsonParser{rest: body}
 	if err := p.expect('{'); err != nil {

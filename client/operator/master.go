@@ -24,12 +24,13 @@ type MasterConfig struct {
 	Detector detector.Detector
 	// Scheme of addresses without one: "http" or "https"; "" means http.
 	Scheme string
-	// Transport carries the exchanges; nil means a new one with the defaults of package transport, closed by Master.Close.
+	// Transport carries the exchanges; nil means a new one with the defaults of package transport, closed by
+	// Master.Close.
 	Transport *transport.Client
 }
 
-// Master calls the leading master. It asks the detector when it needs to, follows redirects, and stays with a leader until that one fails or
-// redirects it.
+// Master calls the leading master. It asks the detector when it needs to, follows redirects, and stays with a
+// leader until that one fails or redirects it.
 type Master struct {
 	detector  detector.Detector
 	transport *transport.Client
@@ -91,8 +92,9 @@ func (m *Master) forget(base string) {
 	}
 }
 
-// atLeader runs do with the base URL of the leader. It goes on to another master only where do cannot have had an effect: after a redirect, a 503, with
-// which masters answer that do not lead or are not ready, and a connection that was not made.
+// atLeader runs do with the base URL of the leader. It goes on to another master only where do cannot have had
+// an effect: after a redirect, a 503, with which masters answer that do not lead or are not ready, and a
+// connection that was not made.
 func (m *Master) atLeader(ctx context.Context, do func(base string) error) error {
 	failures := make(map[string]error) // by base URL: no master is tried twice
 	queue := []string{m.Leader()}
@@ -156,7 +158,8 @@ func notConnected(err error) bool {
 	return errors.Is(err, transport.ErrConnectTimeout) || errors.As(err, &op) && op.Op == "dial"
 }
 
-// Call makes any call of the operator API that has an answer; the typed methods are better where they fit. Streams are Subscribe's.
+// Call makes any call of the operator API that has an answer; the typed methods are better where they fit.
+// Streams are Subscribe's.
 func (m *Master) Call(ctx context.Context, call *masterpb.Call) (*masterpb.Response, error) {
 	resp := new(masterpb.Response)
 	err := m.exchange(ctx, call, resp)
@@ -204,7 +207,8 @@ func checkType(call string, set bool, got string) error {
 	return nil
 }
 
-// agentURL makes the base URL of an agent of what people and Mesos call it: host, host:port, process@host:port, http(s)://host:port/process.
+// agentURL makes the base URL of an agent of what people and Mesos call it: host, host:port, process@host:port,
+// http(s)://host:port/process.
 func agentURL(spec, scheme string) (string, error) {
 	if scheme == "" {
 		scheme = "http"

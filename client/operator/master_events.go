@@ -25,9 +25,10 @@ type Subscription struct {
 	cause  atomic.Pointer[error] // why it was ended from this side
 }
 
-// Subscribe opens a stream of cluster events at the leader. The first event is SUBSCRIBED with the state of the whole cluster, later ones tell
-// its changes; AGENT_REMOVED does not come for agents that become unreachable or gone. The subscription ends with ctx; the caller
-// closes it. Masters close the oldest of more than 1000 subscriptions.
+// Subscribe opens a stream of cluster events at the leader. The first event is SUBSCRIBED with the state of the
+// whole cluster, later ones tell its changes; AGENT_REMOVED does not come for agents that become unreachable or
+// gone. The subscription ends with ctx; the caller closes it. Masters close the oldest of more than 1000
+// subscriptions.
 func (m *Master) Subscribe(ctx context.Context) (*Subscription, error) {
 	var sub *Subscription
 	err := m.atLeader(ctx, func(base string) error {
@@ -44,7 +45,8 @@ func (m *Master) Subscribe(ctx context.Context) (*Subscription, error) {
 // Master returns the base URL of the master.
 func (s *Subscription) Master() string { return s.master }
 
-// LastReceived returns when the last bytes came. Masters send HEARTBEAT every heartbeat_interval_seconds of SUBSCRIBED, 15 as a rule.
+// LastReceived returns when the last bytes came. Masters send HEARTBEAT every heartbeat_interval_seconds of
+// SUBSCRIBED, 15 as a rule.
 func (s *Subscription) LastReceived() time.Time { return s.stream.LastReceived() }
 
 // Close ends the subscription.
@@ -55,9 +57,10 @@ func (s *Subscription) abort(cause error) {
 	_ = s.stream.Close()
 }
 
-// Events yields the events in the order in which they come, SUBSCRIBED first, until the stream ends. An orderly end just ends the sequence; a broken
-// stream, the end of the context and Close yield a last error. An event that cannot be decoded yields a
-// *transport.DecodeError, after which the sequence goes on. The sequence can be ranged over again to continue where it was left.
+// Events yields the events in the order in which they come, SUBSCRIBED first, until the stream ends. An orderly
+// end just ends the sequence; a broken stream, the end of the context and Close yield a last error. An event
+// that cannot be decoded yields a *transport.DecodeError, after which the sequence goes on. The sequence can be
+// ranged over again to continue where it was left.
 func (s *Subscription) Events() iter.Seq2[*masterpb.Event, error] {
 	return func(yield func(*masterpb.Event, error) bool) {
 		for {
@@ -88,12 +91,13 @@ func (s *Subscription) Events() iter.Seq2[*masterpb.Event, error] {
 
 // WatchConfig of Master.Watch. The zero value is ready to use.
 type WatchConfig struct {
-	// MissedHeartbeats is after how many heartbeat intervals of silence a master is taken for dead; 0 means 5, negative never.
+	// MissedHeartbeats is after how many heartbeat intervals of silence a master is taken for dead; 0 means 5,
+	// negative never.
 	MissedHeartbeats int
 	// MaxBackoff bounds the random wait before a new attempt, which grows from 250 ms; 0 means 15 s.
 	MaxBackoff time.Duration
-	// Disconnected is called, if set, when a subscription has ended or could not be made, with the reason. It runs between two
-	// events, in the goroutine of the loop.
+	// Disconnected is called, if set, when a subscription has ended or could not be made, with the reason. It
+	// runs between two events, in the goroutine of the loop.
 	Disconnected func(err error)
 }
 
@@ -105,10 +109,12 @@ var ErrStreamEnded = errors.New("the master closed the event stream")
 
 const firstBackoff = 250 * time.Millisecond
 
-// Watch yields cluster events for as long as the loop goes on. It subscribes at whoever leads, again after every loss; each subscription begins
-// with SUBSCRIBED and the state of the cluster, as what happened in between is not told. Events are read while the loop is busy, however many
-// there are. The sequence ends with ctx, whose error is its last element, or with an error that will not pass by itself, such as
-// transport.ErrForbidden. An event that cannot be decoded yields a *transport.DecodeError, after which the sequence goes on.
+// Watch yields cluster events for as long as the loop goes on. It subscribes at whoever leads, again after
+// every loss; each subscription begins with SUBSCRIBED and the state of the cluster, as what happened in
+// between is not told. Events are read while the loop is busy, however many there are. The sequence ends with
+// ctx, whose error is its last element, or with an error that will not pass by itself, such as
+// transport.ErrForbidden. An event that cannot be decoded yields a *transport.DecodeError, after which the
+// sequence goes on.
 func (m *Master) Watch(ctx context.Context, cfg WatchConfig) iter.Seq2[*masterpb.Event, error] {
 	if cfg.MissedHeartbeats == 0 {
 		cfg.MissedHeartbeats = 5
@@ -150,7 +156,8 @@ func (m *Master) Watch(ctx context.Context, cfg WatchConfig) iter.Seq2[*masterpb
 	}
 }
 
-// watchOne yields the events of one subscription. more is false if the loop is over; err says why the subscription is.
+// watchOne yields the events of one subscription. more is false if the loop is over; err says why the
+// subscription is.
 func watchOne(sub *Subscription, cfg WatchConfig, yield func(*masterpb.Event, error) bool) (more, subscribed bool, err error) {
 	q := newQueue[watched]()
 	var reader sync.WaitGroup

@@ -30,8 +30,9 @@ func (m *Master) GetVersion(ctx context.Context) (*mesospb.VersionInfo, error) {
 	return resp.GetGetVersion().GetVersionInfo(), err
 }
 
-// GetMetrics returns the metrics by name, such as master/tasks_running. timeout bounds how long the master waits for metrics that are slow to
-// compute, which are left out then; 0 means no bound. Mesos answers two requests a second and delays others.
+// GetMetrics returns the metrics by name, such as master/tasks_running. timeout bounds how long the master
+// waits for metrics that are slow to compute, which are left out then; 0 means no bound. Mesos answers two
+// requests a second and delays others.
 func (m *Master) GetMetrics(ctx context.Context, timeout time.Duration) (map[string]float64, error) {
 	call := masterCall(masterpb.Call_GET_METRICS)
 	call.GetMetrics = &masterpb.Call_GetMetrics{Timeout: optionalDuration(timeout)}
@@ -45,7 +46,8 @@ func (m *Master) GetLoggingLevel(ctx context.Context) (int, error) {
 	return int(resp.GetGetLoggingLevel().GetLevel()), err
 }
 
-// SetLoggingLevel sets the level of verbose logging, 0 to 3, for a time; then it falls back to what the master was started with.
+// SetLoggingLevel sets the level of verbose logging, 0 to 3, for a time; then it falls back to what the master
+// was started with.
 func (m *Master) SetLoggingLevel(ctx context.Context, level int, d time.Duration) error {
 	call := masterCall(masterpb.Call_SET_LOGGING_LEVEL)
 	call.SetLoggingLevel = &masterpb.Call_SetLoggingLevel{Level: proto.Uint32(uint32(max(level, 0))), Duration: durationInfo(d)}
@@ -68,14 +70,15 @@ func (m *Master) ReadFile(ctx context.Context, path string, offset, length int64
 	return FileChunk{Size: int64(resp.GetReadFile().GetSize()), Data: resp.GetReadFile().GetData()}, err
 }
 
-// GetState returns tasks, executors, frameworks and agents at one moment. In a big cluster that is many megabytes; Watch tells changes
-// cheaper than asking again.
+// GetState returns tasks, executors, frameworks and agents at one moment. In a big cluster that is many
+// megabytes; Watch tells changes cheaper than asking again.
 func (m *Master) GetState(ctx context.Context) (*masterpb.Response_GetState, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_STATE))
 	return resp.GetGetState(), err
 }
 
-// GetAgents returns the registered agents and those that the master remembers but has not heard of since its election.
+// GetAgents returns the registered agents and those that the master remembers but has not heard of since its
+// election.
 func (m *Master) GetAgents(ctx context.Context) (*masterpb.Response_GetAgents, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_AGENTS))
 	return resp.GetGetAgents(), err
@@ -99,7 +102,8 @@ func (m *Master) GetOperations(ctx context.Context) ([]*mesospb.Operation, error
 	return resp.GetGetOperations().GetOperations(), err
 }
 
-// GetTasks returns the tasks: Tasks (with those that ended but are not acknowledged), UnreachableTasks and CompletedTasks.
+// GetTasks returns the tasks: Tasks (with those that ended but are not acknowledged), UnreachableTasks and
+// CompletedTasks.
 func (m *Master) GetTasks(ctx context.Context) (*masterpb.Response_GetTasks, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_TASKS))
 	return resp.GetGetTasks(), err
@@ -127,7 +131,8 @@ func (m *Master) GetMaster(ctx context.Context) (*masterpb.Response_GetMaster, e
 	return resp.GetGetMaster(), err
 }
 
-// GetMaintenanceStatus returns the machines that are draining, with what frameworks answered, and those that are down.
+// GetMaintenanceStatus returns the machines that are draining, with what frameworks answered, and those that
+// are down.
 func (m *Master) GetMaintenanceStatus(ctx context.Context) (*maintenancepb.ClusterStatus, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_MAINTENANCE_STATUS))
 	return resp.GetGetMaintenanceStatus().GetStatus(), err

@@ -26,8 +26,9 @@ func (m *Master) UpdateWeights(ctx context.Context, weights map[string]float64) 
 	return m.do(ctx, call)
 }
 
-// ReserveResources reserves resources of an agent; with a source it changes an existing reservation to another one. Offers that are in the way are
-// rescinded. Insufficient resources are transport.ErrConflict. allocation_info must be unset.
+// ReserveResources reserves resources of an agent; with a source it changes an existing reservation to another
+// one. Offers that are in the way are rescinded. Insufficient resources are transport.ErrConflict.
+// allocation_info must be unset.
 func (m *Master) ReserveResources(ctx context.Context, agentID string, source, resources []*mesospb.Resource) error {
 	call := masterCall(masterpb.Call_RESERVE_RESOURCES)
 	call.ReserveResources = &masterpb.Call_ReserveResources{AgentId: agentIDOf(agentID), Source: source, Resources: resources}
@@ -103,8 +104,8 @@ type DrainConfig struct {
 	MarkGone bool
 }
 
-// DrainAgent deactivates an agent and kills its tasks. It is drained when no tasks and operations are left; GetAgents tells. Until ReactivateAgent the agent
-// gets no work.
+// DrainAgent deactivates an agent and kills its tasks. It is drained when no tasks and operations are left;
+// GetAgents tells. Until ReactivateAgent the agent gets no work.
 func (m *Master) DrainAgent(ctx context.Context, agentID string, cfg DrainConfig) error {
 	call := masterCall(masterpb.Call_DRAIN_AGENT)
 	call.DrainAgent = &masterpb.Call_DrainAgent{AgentId: agentIDOf(agentID)}
@@ -131,8 +132,8 @@ func (m *Master) ReactivateAgent(ctx context.Context, agentID string) error {
 	return m.do(ctx, call)
 }
 
-// UpdateQuota sets guarantees and limits of roles; a config without either removes them. force skips the check against the
-// capacity of the cluster and what roles use.
+// UpdateQuota sets guarantees and limits of roles; a config without either removes them. force skips the check
+// against the capacity of the cluster and what roles use.
 func (m *Master) UpdateQuota(ctx context.Context, force bool, configs ...*quotapb.QuotaConfig) error {
 	call := masterCall(masterpb.Call_UPDATE_QUOTA)
 	call.UpdateQuota = &masterpb.Call_UpdateQuota{QuotaConfigs: configs}
@@ -167,7 +168,8 @@ func (m *Master) Teardown(ctx context.Context, frameworkID string) error {
 	return m.do(ctx, call)
 }
 
-// MarkAgentGone declares that an agent and its tasks never come back. It cannot be undone. An unknown agent is transport.ErrNotFound.
+// MarkAgentGone declares that an agent and its tasks never come back. It cannot be undone. An unknown agent is
+// transport.ErrNotFound.
 func (m *Master) MarkAgentGone(ctx context.Context, agentID string) error {
 	call := masterCall(masterpb.Call_MARK_AGENT_GONE)
 	call.MarkAgentGone = &masterpb.Call_MarkAgentGone{AgentId: agentIDOf(agentID)}
