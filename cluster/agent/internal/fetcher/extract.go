@@ -254,7 +254,11 @@ func (x *extraction) file(name string, perm fs.FileMode, r io.Reader) error {
 	if err == nil {
 		err = out.Chmod(perm)
 	}
-	return errors.Join(err, out.Close())
+	err = errors.Join(err, out.Close())
+	if err == nil && perm&0o111 != 0 {
+		settle(x.root, name)
+	}
+	return err
 }
 
 func (x *extraction) symlink(name, target string) error {

@@ -162,8 +162,12 @@ func (j *job) store(name string, write func(io.Writer) error) error {
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		_ = j.root.Remove(name) // no half a file is left
+		return err
 	}
-	return err
+	if j.uri.GetExecutable() {
+		settle(j.root, name)
+	}
+	return nil
 }
 
 func (j *job) extract(ctx context.Context, file *os.File, name string) error {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -445,4 +446,40 @@ func FuzzExtract(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A process that is started while a file is being written has that file open for a moment; the fetched
+// program must nevertheless be executable at once.
+func TestFetchedProgramsCanBeExecutedWhileProcessesStart(t *testing.T) {
+	stop := make(chan struct{})
+	var forks sync.WaitGroup
+	for range 4 {
+		forks.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					exec.Command("/bin/true").Run()
+				}
+			}
+		})
+	}
+	defer forks.Wait()
+	defer close(stop)
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var f Fetcher
+	uris := []*mesospb.CommandInfo_URI{{Value: &program, Executable: proto.Bool(true)}}
+	for i := range 200 {
+		dir := t.TempDir()
+		if err := f.Fetch(t.Context(), uris, dir, "", io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if err := exec.Command(filepath.Join(dir, "program")).Run(); err != nil {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+	}
 }
