@@ -106,3 +106,30 @@ func TestExecutorGetsWhatItNeedsToSubscribe(t *testing.T) {
 		t.Error("executors have no allocation role, but there is one in the environment")
 	}
 }
+
+// Programs that are fetched while others are started must be executable at once.
+func TestFetchedProgramsStartWhileOthersDo(t *testing.T) {
+	m := newTestMaster(t)
+	run(t, m)
+	src := filepath.Join(t.TempDir(), "prog")
+	data, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(src, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for i := range 24 {
+		task := argvTask(fmt.Sprint("t", i), "./prog")
+		task.Command.Uris = []*mesospb.CommandInfo_URI{{Value: &src, Executable: proto.Bool(true)}}
+		ids = append(ids, task.GetTaskId().GetValue())
+		m.send(link.RunTask{Framework: testFramework(), Task: task})
+	}
+	_, last := m.history(t, ids...)
+	for id, s := range last {
+		if s.GetState() != mesospb.TaskState_TASK_FINISHED {
+			t.Errorf("%s: %v", id, s)
+		}
+	}
+}

@@ -461,4 +461,3 @@ func TestUpdatesOfOddTasks(t *testing.T) {
 		t.Errorf("the scheduler got %v after the end of the task", s)
 	}
 }
-

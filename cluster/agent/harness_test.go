@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,7 @@ type testMaster struct {
 	silent bool // registrations are not answered
 	refuse error
 	inbox  chan link.Message
+	passed []link.Message                  // taken from inbox by a test that looked for another type
 	answer func(link.Message) link.Message // overrides the answer to registrations
 }
 
@@ -108,17 +110,24 @@ func (m *testMaster) Receive(end *link.End, msg link.Message) {
 	}
 }
 
-// await returns the next message of type M, skipping others.
+// await returns the next message of type M. Others stay for later.
 func await[M link.Message](t testing.TB, m *testMaster) M {
 	t.Helper()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
+	for i, msg := range m.passed {
+		if want, ok := msg.(M); ok {
+			m.passed = slices.Delete(m.passed, i, i+1)
+			return want
+		}
+	}
 	for {
 		select {
 		case msg := <-m.inbox:
 			if want, ok := msg.(M); ok {
 				return want
 			}
+			m.passed = append(m.passed, msg)
 		case <-timeout.C:
 			var want M
 			t.Fatalf("no %T came", want)

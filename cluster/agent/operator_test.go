@@ -273,4 +273,3 @@ func TestOutputOfTasksCanBeFollowed(t *testing.T) {
 		t.Errorf("/etc/passwd: %d, want 404", status)
 	}
 }
-

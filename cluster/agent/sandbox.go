@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -127,6 +128,10 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 	if err != nil {
 		return context.Cause(c.ctx)
 	}
+	// A process that was being started while a file was written has that file open for writing until it
+	// executes; the file could not be executed before ("text file busy"). Wait for such starts.
+	syscall.ForkLock.RLock()
+	syscall.ForkLock.RUnlock() //nolint:staticcheck // nothing to do in between
 	return nil
 }
 

@@ -65,7 +65,7 @@ func TestUnacknowledgedStatusIsSentAgain(t *testing.T) {
 	})
 }
 
-// awaitLong is await without a timeout, for bubbles, where time jumps.
+// awaitLong is await without a timeout, for bubbles, where time jumps. It drops other messages.
 func awaitLong[M link.Message](t testing.TB, m *testMaster) M {
 	t.Helper()
 	for msg := range m.inbox {
