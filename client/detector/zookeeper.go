@@ -31,44 +31,62 @@ func newZooKeeper(u ZooKeeperURL, cfg Config) *zooKeeper { return &zooKeeper{url
 
 func (z *zooKeeper) String() string { return z.url.String() }
 
-// Watch keeps one ZooKeeper session while it runs. While ZooKeeper cannot be reached, the last leader
-// holds: it may well lead on, and if it does not, it will say so.
+// Watch keeps a ZooKeeper session while it runs. While ZooKeeper cannot be reached, the last leader holds: it
+// may well lead on, and if it does not, it will say so.
 func (z *zooKeeper) Watch(ctx context.Context) iter.Seq2[Masters, error] {
 	return func(yield func(Masters, error) bool) {
-		conn, closeConn, err := z.connect()
-		if err != nil {
-			yield(Masters{}, err)
-			return
-		}
-		// Requests to ZooKeeper know no context: closing the connection is what ends them.
-		done := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() { defer close(done); closeConn() })
-		defer func() {
-			if stop() {
-				closeConn()
-			} else {
-				<-done
+		w := &zkWatch{zooKeeper: z, yield: yield}
+		for ctx.Err() == nil {
+			began := time.Now()
+			err := w.connected(ctx)
+			switch {
+			case errors.Is(err, errStopped):
+				return
+			case err != nil && ctx.Err() == nil:
+				yield(Masters{}, fmt.Errorf("%s: %w", z.url, err))
+				return
+			case time.Since(began) < zkRetry:
+				pause(ctx, zkRetry)
 			}
-		}()
-		w := &zkWatch{zooKeeper: z, conn: conn, ctx: ctx, yield: yield}
-		if err := w.run(); err != nil && ctx.Err() == nil {
-			yield(Masters{}, fmt.Errorf("%s: %w", z.url, err))
 		}
 	}
 }
 
-// connect starts a client, which connects by itself and again. close ends it and waits until it has ended.
-func (z *zooKeeper) connect() (conn *zk.Conn, close func(), err error) {
+// connection is a client of ZooKeeper that serves for one connection. The library would connect again by
+// itself, keep the session and set the watches anew, but nothing here needs the session, reading everything
+// anew is safer, and an ensemble that was set up anew would never be good enough for a client that has seen the
+// old one. (Setting watches anew is also where go-zookeeper 1.0.4 has a data race.)
+type connection struct {
+	*zk.Conn
+	lost  context.Context // ends when the connection is lost
+	close func()          // ends the client and waits until it has ended
+}
+
+func (z *zooKeeper) connect() (*connection, error) {
 	dialContext := z.cfg.DialContext
 	if dialContext == nil {
 		dialContext = new(net.Dialer).DialContext
 	}
 	life, end := context.WithCancel(context.Background())
+	lost, lose := context.WithCancel(life)
+	had := false // a session; only the client's one goroutine changes it
+	follow := func(e zk.Event) {
+		switch {
+		case e.Type != zk.EventSession:
+		case e.State == zk.StateHasSession:
+			had = true
+			z.cfg.Log("connected to ZooKeeper at " + e.Server)
+		case had && (e.State == zk.StateDisconnected || e.State == zk.StateExpired):
+			had = false
+			z.cfg.Log("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
+			lose()
+		}
+	}
 	conn, events, err := zk.Connect(z.url.Servers, z.cfg.SessionTimeout,
 		zk.WithLogger(nobody{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(zkMaxPacket),
-		zk.WithHostProvider(new(hosts)), zk.WithEventCallback(z.log),
+		zk.WithHostProvider(new(hosts)), zk.WithEventCallback(follow),
 		zk.WithDialer(func(network, address string, _ time.Duration) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(life, zkConnectTimeout)
+			ctx, cancel := context.WithTimeout(lost, zkConnectTimeout) // no second connection
 			defer cancel()
 			c, err := dialContext(ctx, network, address)
 			if err != nil {
@@ -78,43 +96,55 @@ func (z *zooKeeper) connect() (conn *zk.Conn, close func(), err error) {
 		}))
 	if err != nil {
 		end()
-		return nil, nil, fmt.Errorf("%s: %w", z.url, err)
+		return nil, err
 	}
-	return conn, func() {
+	return &connection{Conn: conn, lost: lost, close: func() {
 		conn.Close() // politely, which takes a second at most
 		end()
 		for range events { // until the client's goroutines are gone
 		}
-	}, nil
-}
-
-func (z *zooKeeper) log(e zk.Event) {
-	if e.Type != zk.EventSession {
-		return
-	}
-	switch e.State {
-	case zk.StateHasSession:
-		z.cfg.Log("session with ZooKeeper at " + e.Server)
-	case zk.StateDisconnected:
-		z.cfg.Log("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
-	case zk.StateExpired:
-		z.cfg.Log("session with ZooKeeper expired")
-	}
+	}}, nil
 }
 
 // zkWatch is one run of Watch.
 type zkWatch struct {
 	*zooKeeper
-	conn  *zk.Conn
-	ctx   context.Context
 	yield func(Masters, error) bool
 	last  *Masters // what was yielded last
+
+	// Of the current client:
+	conn *zk.Conn
+	ctx  context.Context
 }
 
 // errStopped ends a run whose consumer has had enough.
 var errStopped = errors.New("stopped")
 
-// run returns an error that will not pass, or nil when ctx ends or the consumer stops.
+// connected watches over one connection, until it is lost. It returns an error that will not pass, errStopped, or
+// nil.
+func (w *zkWatch) connected(parent context.Context) error {
+	conn, err := w.connect()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	defer context.AfterFunc(conn.lost, cancel)()
+	// Requests to ZooKeeper know no context: closing the client is what ends them.
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(closed); conn.close() })
+	defer func() {
+		if stop() {
+			conn.close()
+		} else {
+			<-closed
+		}
+	}()
+	w.conn, w.ctx = conn.Conn, ctx
+	return w.run()
+}
+
+// run returns when ctx ends or for a reason that connected returns.
 func (w *zkWatch) run() error {
 	authenticated := false
 	for w.ctx.Err() == nil {
@@ -134,11 +164,14 @@ func (w *zkWatch) run() error {
 			}
 			continue
 		}
-		if w.emit(now) != nil {
-			return nil
+		if w.last == nil || !w.last.Equal(now) {
+			w.last = &now
+			if !w.yield(now, nil) {
+				return errStopped
+			}
 		}
 		select {
-		case <-changed: // with an error if the session expired, which is read anew like any change
+		case <-changed:
 		case <-w.ctx.Done():
 		}
 	}
@@ -188,25 +221,18 @@ func (w *zkWatch) failed(what string, err error) error {
 	if errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrAuthFailed) || errors.Is(err, zk.ErrInvalidACL) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	pause := time.NewTimer(zkRetry)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-w.ctx.Done():
-	}
+	pause(w.ctx, zkRetry)
 	return nil
 }
 
-// emit yields what is new.
-func (w *zkWatch) emit(now Masters) error {
-	if w.last != nil && w.last.Equal(now) {
-		return nil
+// pause waits, but not beyond ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	w.last = &now
-	if !w.yield(now, nil) {
-		return errStopped
-	}
-	return nil
 }
 
 // hosts is the list of servers for the client. It leaves names unresolved: the dialer resolves them whenever it

@@ -158,7 +158,7 @@ func (s *Session) remember(call *schedulerpb.Call) {
 func affectedRoles(info *mesospb.FrameworkInfo, roles []string) (affected []string, ok bool) {
 	own := info.GetRoles()
 	if len(own) == 0 && !isMultiRole(info) {
-		own = []string{info.GetRole()}
+		own = []string{info.GetRole()} //lint:ignore SA1019 frameworks without MULTI_ROLE have nothing else
 	}
 	if len(roles) == 0 {
 		return own, true

@@ -357,7 +357,7 @@ func TestRolesOfAFrameworkWithOneRole(t *testing.T) {
 	if roles, ok := affectedRoles(old, nil); !ok || !slices.Equal(roles, []string{"*"}) {
 		t.Errorf("got %v, %v", roles, ok)
 	}
-	old.Role = proto.String("r")
+	old.Role = proto.String("r") //lint:ignore SA1019 frameworks without MULTI_ROLE have nothing else
 	if roles, ok := affectedRoles(old, []string{"r"}); !ok || !slices.Equal(roles, []string{"r"}) {
 		t.Errorf("got %v, %v", roles, ok)
 	}

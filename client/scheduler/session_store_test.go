@@ -17,9 +17,9 @@ import (
 // scriptedStore is a store whose failures a test chooses; it writes into the journal of the handler.
 type scriptedStore struct {
 	MemoryStore
-	journal       *journal
-	failure       error
-	loading, slow bool
+	journal *journal
+	failure error
+	loading bool // failure happens when loading
 }
 
 func (s *scriptedStore) LoadFrameworkID(ctx context.Context) (string, error) {
