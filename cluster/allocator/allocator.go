@@ -394,6 +394,18 @@ func (a *Allocator) SetWeight(role string, weight float64) {
 // Weights returns the weights that were set.
 func (a *Allocator) Weights() map[string]float64 { return maps.Clone(a.sorter.weights) }
 
+// Shares returns the dominant share of each role that has frameworks or holds something, weighted.
+func (a *Allocator) Shares() map[string]float64 {
+	a.sorter.refresh()
+	shares := map[string]float64{}
+	for role, n := range a.sorter.nodes {
+		if n.wants > 0 || !n.held.isZero() {
+			shares[role] = n.share
+		}
+	}
+	return shares
+}
+
 // Recover gives resources back that a framework had been offered or allocated. With a filter the framework
 // is not offered these, or less, on this agent until it expires. The agent may be gone by then.
 func (a *Allocator) Recover(frameworkID, agentID string, list []*mesospb.Resource, filter *Filter) {

@@ -1,6 +1,8 @@
 package allocator
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -33,6 +35,17 @@ func (a *Allocator) Consumed(role string) Quantities {
 		return Quantities{}
 	}
 	return q.consumed()
+}
+
+// QuotaRoles returns the top-level roles that consume anything, sorted.
+func (a *Allocator) QuotaRoles() []string {
+	var roles []string
+	for _, role := range slices.Sorted(maps.Keys(a.quotas)) {
+		if q := a.quotas[role]; !q.reserved.isZero() || !q.unreserved.isZero() {
+			roles = append(roles, role)
+		}
+	}
+	return roles
 }
 
 func (q *quota) consumed() Quantities {

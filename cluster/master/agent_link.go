@@ -118,8 +118,10 @@ func (m *Master) statusUpdate(a *agent, u link.StatusUpdate) {
 func (m *Master) executorMessage(a *agent, msg link.ExecutorMessage) {
 	f := m.frameworks[msg.FrameworkID]
 	if f == nil || !f.connected {
+		m.metrics.messages.toFrameworkInvalid++
 		return
 	}
+	m.metrics.messages.toFramework++
 	f.send(&schedulerpb.Event{Type: schedulerpb.Event_MESSAGE.Enum(), Message: &schedulerpb.Event_Message{
 		AgentId:    &mesospb.AgentID{Value: &a.id},
 		ExecutorId: &mesospb.ExecutorID{Value: &msg.ExecutorID},
@@ -129,6 +131,7 @@ func (m *Master) executorMessage(a *agent, msg link.ExecutorMessage) {
 
 // executorExited frees the executor's resources and tells the framework.
 func (m *Master) executorExited(a *agent, msg link.ExecutorExited) {
+	m.metrics.messages.executorExits++
 	m.removeExecutor(a, msg.FrameworkID, msg.ExecutorID)
 	if f := m.frameworks[msg.FrameworkID]; f != nil {
 		f.send(&schedulerpb.Event{Type: schedulerpb.Event_FAILURE.Enum(), Failure: &schedulerpb.Event_Failure{
@@ -141,6 +144,7 @@ func (m *Master) executorExited(a *agent, msg link.ExecutorExited) {
 
 // updateAgent replaces the agent's resources. Offers made of the old ones are rescinded.
 func (m *Master) updateAgent(a *agent, msg link.UpdateAgent) {
+	m.metrics.messages.updateAgent++
 	if err := checkResources(msg.Total); err != nil {
 		m.log.Warn("agent reports invalid resources", "agent", a.id, "error", err)
 		return

@@ -143,6 +143,7 @@ func (m *Master) removeAgent(a *agent, why string, counter *int) {
 }
 
 func (m *Master) agentUnregistered(a *agent) {
+	m.metrics.messages.unregister++
 	m.removeAgent(a, "the agent unregistered", &m.metrics.removalsUnregistered)
 }
 

@@ -27,7 +27,6 @@ type acceptance struct {
 	offered   []*mesospb.Resource
 	pool      resources.Pool // what is left
 	late      resources.Pool // converted, but not to be used within this call
-	converted bool           // the agent's total changed
 }
 
 func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
@@ -106,6 +105,7 @@ func (m *Master) refuseAccept(f *framework, accept *schedulerpb.Call_Accept, why
 				mesospb.TaskStatus_REASON_INVALID_OFFERS, "Task launched with invalid offers: "+why.Error())))
 		}
 		if !isLaunch(op) {
+			m.metrics.operationDrops[op.GetType()]++
 			f.operationFailed(op, "Operation attempted with invalid offers: "+why.Error())
 		}
 	}
@@ -140,6 +140,7 @@ func (f *framework) operationFailed(op *mesospb.Offer_Operation, message string)
 func (x *acceptance) fail(op *mesospb.Offer_Operation, why error) {
 	x.m.log.Info("operation refused", "framework", x.framework.id, "operation", op.GetType(), "error", why)
 	if !isLaunch(op) {
+		x.m.metrics.operationErrors[op.GetType()]++
 		x.framework.operationFailed(op, why.Error())
 		return
 	}
@@ -249,16 +250,13 @@ func (x *acceptance) convert(op *mesospb.Offer_Operation) error {
 		return err
 	}
 	x.pool.CopyFrom(&trial)
-	x.converted = true
+	x.m.totalChanged(x.agent) // before a task that is launched on it
 	x.m.recordOperation(x.framework, x.agent, op)
 	return nil
 }
 
 // finish gives back what is left.
 func (x *acceptance) finish(filters *mesospb.Filters) {
-	if x.converted {
-		x.m.totalChanged(x.agent)
-	}
 	x.pool.AddPool(&x.late)
 	rest := x.pool.Resources()
 	fresh := resources.Subtract(rest, x.offered)

@@ -10,9 +10,13 @@ import (
 
 func (m *Master) callMessage(f *framework, c *schedulerpb.Call) answer {
 	msg := c.GetMessage()
-	if a := m.agents[msg.GetAgentId().GetValue()]; a != nil {
-		a.send(link.FrameworkMessage{FrameworkID: f.id, ExecutorID: msg.GetExecutorId().GetValue(), Data: msg.GetData()})
+	a := m.agents[msg.GetAgentId().GetValue()]
+	if a == nil || !a.connected() {
+		m.metrics.messages.toExecutorInvalid++
+		return accepted
 	}
+	m.metrics.messages.toExecutor++
+	a.send(link.FrameworkMessage{FrameworkID: f.id, ExecutorID: msg.GetExecutorId().GetValue(), Data: msg.GetData()})
 	return accepted
 }
 

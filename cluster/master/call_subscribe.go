@@ -93,6 +93,7 @@ func (m *Master) subscribe(s *schedulerpb.Call_Subscribe, stream *httpapi.Stream
 		m.resubscribe(f, info, s, compiled)
 	}
 	f.stream, f.streamID, f.connected, f.recovered, f.active = stream, streamID, true, false, true
+	f.counts.call(schedulerpb.Call_SUBSCRIBE)
 	f.send(&schedulerpb.Event{Type: schedulerpb.Event_SUBSCRIBED.Enum(), Subscribed: &schedulerpb.Event_Subscribed{
 		FrameworkId:              &mesospb.FrameworkID{Value: &f.id},
 		HeartbeatIntervalSeconds: proto.Float64(m.cfg.HeartbeatInterval.Seconds()),

@@ -95,7 +95,7 @@ func TestPaths(t *testing.T) {
 	w := start(t, Config{})
 	for path, want := range map[string]int{
 		"/health": 200, "/master/health": 200, "/redirect": 307, "/redirect/x": 404, "/version": 200, "/nope": 404, "/masterful": 404,
-		"/state": 200, "/master/state": 200, "/state.json": 200, "/metrics/snapshot": 200, "/flags": 200, "/": 404, "/master": 404,
+		"/state": 200, "/master/state": 200, "/state.json": 200, "/metrics/snapshot": 200, "/files/browse?path=/x": 404, "/logging/toggle": 200, "/flags": 200, "/": 404, "/master": 404,
 	} {
 		if status, _, body := w.get(path); status != want {
 			t.Errorf("GET %s: %d %q, want %d", path, status, body, want)

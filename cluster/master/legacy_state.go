@@ -283,7 +283,7 @@ func protoJSON(m proto.Message) json.RawMessage {
 	if !m.ProtoReflect().IsValid() {
 		return json.RawMessage("null")
 	}
-	b, err := codec.JSON.Append(nil, m)
+	b, err := codec.ServerJSON.Append(nil, m)
 	if err != nil {
 		return json.RawMessage("null")
 	}

@@ -46,6 +46,9 @@ type Master struct {
 	leader atomic.Pointer[mesospb.MasterInfo]
 	info   *mesospb.MasterInfo
 
+	files   *files.Files
+	fileMux *http.ServeMux
+
 	state // of the loop
 }
 
@@ -72,7 +75,6 @@ type state struct {
 	quotas        map[string]*quotaConfig
 	subscribers   map[*subscriber]struct{}
 	metrics       metrics
-	files         *files.Files
 	logLevel      uint32
 	logLevelTimer *loop.Timer
 	// due is set while a round of offers is queued on the loop.
@@ -90,6 +92,8 @@ func New(cfg Config) (*Master, error) {
 		m.cfg.ID = m.newUUID().String()
 	}
 	m.info = m.masterInfo()
+	m.files, m.fileMux = files.New(), http.NewServeMux()
+	m.files.Register(m.fileMux)
 	m.reset()
 	m.leader.Store(m.info)
 
@@ -140,7 +144,6 @@ func (m *Master) reset() {
 		quotas:        map[string]*quotaConfig{},
 		subscribers:   map[*subscriber]struct{}{},
 		metrics:       newMetrics(),
-		files:         files.New(),
 	}
 }
 

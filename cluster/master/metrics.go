@@ -2,12 +2,10 @@ package master
 
 import (
 	"net/http"
-	"runtime"
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/mesospb"
-	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -23,14 +21,22 @@ type metrics struct {
 	removalsRegistered, removalsUnhealthy, removalsUnregistered int
 	tasks                                                       map[mesospb.TaskState]int // that ended so
 	operations                                                  map[mesospb.Offer_Operation_Type]int
-	calls                                                       map[schedulerpb.Call_Type]int
+	operationErrors, operationDrops                             map[mesospb.Offer_Operation_Type]int
+	messages                                                    messageCounts
+}
+
+// messageCounts are messages of frameworks, executors and agents, those that could be delivered and those that could not.
+type messageCounts struct {
+	toExecutor, toExecutorInvalid, toFramework, toFrameworkInvalid, executorExits, updateAgent, unregister int
+	operationUpdates, operationUpdatesInvalid, operationAcks, operationAcksInvalid                         int
 }
 
 func newMetrics() metrics {
 	return metrics{
-		tasks:      map[mesospb.TaskState]int{},
-		operations: map[mesospb.Offer_Operation_Type]int{},
-		calls:      map[schedulerpb.Call_Type]int{},
+		tasks:           map[mesospb.TaskState]int{},
+		operations:      map[mesospb.Offer_Operation_Type]int{},
+		operationErrors: map[mesospb.Offer_Operation_Type]int{},
+		operationDrops:  map[mesospb.Offer_Operation_Type]int{},
 	}
 }
 
@@ -74,185 +80,6 @@ func (c *frameworkCounts) operation(t mesospb.Offer_Operation_Type) {
 		c.operations = map[mesospb.Offer_Operation_Type]int{}
 	}
 	c.operations[t]++
-}
-
-// callMetrics are the names of the message counters of calls.
-var callMetrics = map[schedulerpb.Call_Type]string{
-	schedulerpb.Call_ACCEPT:      "messages_launch_tasks",
-	schedulerpb.Call_DECLINE:     "messages_decline_offers",
-	schedulerpb.Call_KILL:        "messages_kill_task",
-	schedulerpb.Call_RECONCILE:   "messages_reconcile_tasks",
-	schedulerpb.Call_REVIVE:      "messages_revive_offers",
-	schedulerpb.Call_SUPPRESS:    "messages_suppress_offers",
-	schedulerpb.Call_ACKNOWLEDGE: "messages_status_update_acknowledgement",
-	schedulerpb.Call_MESSAGE:     "messages_framework_to_executor",
-	schedulerpb.Call_REQUEST:     "messages_resource_request",
-	schedulerpb.Call_TEARDOWN:    "messages_unregister_framework",
-}
-
-// metricValues returns all metrics by name.
-func (m *Master) metricValues() map[string]float64 {
-	v := map[string]float64{}
-	set := func(name string, n int) { v["master/"+name] = float64(n) }
-	set("elected", 1)
-	v["master/uptime_secs"] = m.uptime().Seconds()
-	m.agentMetrics(v, set)
-	m.taskMetrics(v, set)
-	set("outstanding_offers", len(m.offers))
-	set("operator_event_stream_subscribers", len(m.subscribers))
-	var active, connected int
-	total := map[schedulerpb.Call_Type]int{}
-	for _, f := range m.frameworks {
-		if f.active {
-			active++
-		}
-		if f.connected {
-			connected++
-		}
-	}
-	for f := range m.allFrameworks {
-		for t, n := range f.counts.calls {
-			total[t] += n
-		}
-		m.frameworkMetrics(v, f)
-	}
-	set("frameworks_active", active)
-	set("frameworks_inactive", len(m.frameworks)-active)
-	set("frameworks_connected", connected)
-	set("frameworks_disconnected", len(m.frameworks)-connected)
-	for t, name := range callMetrics {
-		set(name, total[t])
-	}
-	set("messages_register_slave", m.metrics.registrations)
-	set("messages_reregister_slave", m.metrics.reregistrations)
-	set("messages_status_update", m.metrics.validStatusUpdates+m.metrics.invalidStatusUpdates)
-	set("valid_status_updates", m.metrics.validStatusUpdates)
-	set("invalid_status_updates", m.metrics.invalidStatusUpdates)
-	set("valid_status_update_acknowledgements", m.metrics.validAcknowledgements)
-	set("invalid_status_update_acknowledgements", m.metrics.invalidAcknowledgements)
-	v["allocator/mesos/allocation_runs"] = float64(m.metrics.allocations)
-	for role, n := range m.alloc.Filters() {
-		v["allocator/mesos/offer_filters/roles/"+role+"/active"] = float64(n)
-	}
-	v["system/cpus_total"] = float64(runtime.NumCPU())
-	return v
-}
-
-func (m *Master) agentMetrics(v map[string]float64, set func(string, int)) {
-	var active, connected int
-	var total, held, revocableTotal, revocableHeld resources.Pool
-	for _, a := range m.agents {
-		if a.active() {
-			active++
-		}
-		if a.connected() {
-			connected++
-		}
-		for _, r := range a.desc.Total {
-			add(&total, &revocableTotal, r)
-		}
-		for _, p := range a.used {
-			for _, r := range p.Resources() {
-				add(&held, &revocableHeld, r)
-			}
-		}
-	}
-	set("slaves_active", active)
-	set("slaves_inactive", len(m.agents)-active)
-	set("slaves_connected", connected)
-	set("slaves_disconnected", len(m.agents)-connected)
-	set("slaves_unreachable", len(m.unreachable))
-	set("slave_registrations", m.metrics.registrations)
-	set("slave_reregistrations", m.metrics.reregistrations)
-	set("slave_removals", m.metrics.removals+m.metrics.unreachableAgents)
-	set("slave_removals/reason_registered", m.metrics.removalsRegistered)
-	set("slave_removals/reason_unhealthy", m.metrics.removalsUnhealthy)
-	set("slave_removals/reason_unregistered", m.metrics.removalsUnregistered)
-	set("slave_unreachable_scheduled", m.metrics.unreachableAgents)
-	set("slave_unreachable_completed", m.metrics.unreachableAgents)
-	for _, name := range []string{resources.NameCPUs, resources.NameMem, resources.NameDisk, resources.NameGPUs} {
-		for suffix, p := range map[string][2]*resources.Pool{"": {&total, &held}, "_revocable": {&revocableTotal, &revocableHeld}} {
-			all, used := p[0].Scalar(name), p[1].Scalar(name)
-			v["master/"+name+suffix+"_total"], v["master/"+name+suffix+"_used"] = all, used
-			v["master/"+name+suffix+"_percent"] = 0
-			if all > 0 {
-				v["master/"+name+suffix+"_percent"] = used / all
-			}
-		}
-		if name != resources.NameGPUs || total.Scalar(name) > 0 {
-			v["allocator/mesos/resources/"+name+"/total"] = total.Scalar(name)
-		}
-	}
-}
-
-func add(plain, revocable *resources.Pool, r *mesospb.Resource) {
-	if resources.IsRevocable(r) {
-		revocable.Add([]*mesospb.Resource{r})
-	} else {
-		plain.Add([]*mesospb.Resource{r})
-	}
-}
-
-// liveStates are the states of tasks that are counted as they are now; others as they are reached.
-var liveStates = []mesospb.TaskState{
-	mesospb.TaskState_TASK_STAGING, mesospb.TaskState_TASK_STARTING, mesospb.TaskState_TASK_RUNNING, mesospb.TaskState_TASK_KILLING,
-}
-
-func (m *Master) taskMetrics(_ map[string]float64, set func(string, int)) {
-	live := map[mesospb.TaskState]int{}
-	unreachable := 0
-	for _, f := range m.frameworks {
-		for _, t := range f.tasks {
-			live[t.state]++
-		}
-		unreachable += len(f.unreachable.list)
-	}
-	for _, s := range liveStates {
-		set(metricName(s), live[s])
-	}
-	for s := range terminalTaskStates {
-		set(metricName(s), m.metrics.tasks[s])
-	}
-	set("tasks_unreachable", unreachable)
-}
-
-// metricName makes tasks_running of TASK_RUNNING.
-func metricName(s mesospb.TaskState) string {
-	return "tasks" + lower(strings.TrimPrefix(s.String(), "TASK"))
-}
-
-func (m *Master) frameworkMetrics(v map[string]float64, f *framework) {
-	base := "master/frameworks/" + f.info.GetName() + "/" + f.id + "/"
-	sum := 0
-	for t := range schedulerCalls {
-		v[base+"calls/"+lower(t.String())] = float64(f.counts.calls[t])
-		sum += f.counts.calls[t]
-	}
-	v[base+"calls"] = float64(sum)
-	sum = 0
-	for t, n := range f.counts.events {
-		v[base+"events/"+lower(t.String())] = float64(n)
-		sum += n
-	}
-	v[base+"events"] = float64(sum)
-	for t := range operations {
-		v[base+"operations/"+lower(t.String())] = float64(f.counts.operations[t])
-	}
-	for s := range terminalTaskStates {
-		v[base+"tasks/terminal/"+lower(s.String())] = float64(f.counts.tasks[s])
-	}
-	v[base+"offers/sent"], v[base+"offers/accepted"] = float64(f.counts.offersSent), float64(f.counts.offersAccepted)
-	v[base+"offers/declined"], v[base+"offers/rescinded"] = float64(f.counts.offersDeclined), float64(f.counts.offersRescinded)
-	v[base+"subscribed"] = 0
-	if f.connected {
-		v[base+"subscribed"] = 1
-	}
-	for _, r := range f.roles {
-		v[base+"roles/"+r+"/suppressed"] = 0
-		if f.suppressed[r] {
-			v[base+"roles/"+r+"/suppressed"] = 1
-		}
-	}
 }
 
 // serveMetrics is /metrics/snapshot: one flat object. Mesos delays those who ask more than twice a second; this master does not.

@@ -93,10 +93,14 @@ func (m *Master) adoptOperation(a *agent, known *mesospb.Operation) {
 
 // operationStatus handles the status of an operation that the agent reports.
 func (m *Master) operationStatus(a *agent, msg link.OperationStatus) {
-	if o := a.ops[string(msg.OperationID)]; o != nil {
-		o.status, o.wait = msg.Status, firstRetry
-		m.tellOperation(o)
+	o := a.ops[string(msg.OperationID)]
+	if o == nil {
+		m.metrics.messages.operationUpdatesInvalid++
+		return
 	}
+	m.metrics.messages.operationUpdates++
+	o.status, o.wait = msg.Status, firstRetry
+	m.tellOperation(o)
 }
 
 // pb returns the operation as the APIs show it.
@@ -132,9 +136,11 @@ func (m *Master) callAcknowledgeOperation(f *framework, c *schedulerpb.Call) ans
 			} else {
 				o.retry.Stop()
 			}
-			break
+			m.metrics.messages.operationAcks++
+			return accepted
 		}
 	}
+	m.metrics.messages.operationAcksInvalid++
 	return accepted
 }
 

@@ -82,12 +82,13 @@ func TestReserveCreateLaunchDestroyUnreserve(t *testing.T) {
 			t.Errorf("after %v: %s", time.Since(at), got)
 		}
 		f.accept([]*mesospb.Offer{o}, 60, create("", vol()), launch(command(o, "t", 0, 0, func(t *mesospb.TaskInfo) { t.Resources = []*mesospb.Resource{cpus(), vol()} })))
+		// The agent must know the volume before the task that uses it.
+		if c := expectMsg[link.Checkpoint](a); len(c.Total) == 0 {
+			t.Error("no checkpoint")
+		}
 		run := expectMsg[link.RunTask](a)
 		if got := show(run.Task.Resources); got != "cpus(reservations: [(DYNAMIC,eng,p)]):0.5; disk(reservations: [(DYNAMIC,eng,p)])[vol1:data]:64" {
 			t.Errorf("task has %s", got)
-		}
-		if c := expectMsg[link.Checkpoint](a); len(c.Total) == 0 {
-			t.Error("no checkpoint")
 		}
 		f.call(&schedulerpb.Call{Type: schedulerpb.Call_SUPPRESS.Enum()})
 		// In use it can't be destroyed.
@@ -98,6 +99,7 @@ func TestReserveCreateLaunchDestroyUnreserve(t *testing.T) {
 		f.call(&schedulerpb.Call{Type: schedulerpb.Call_REVIVE.Enum()})
 		o = f.offer()
 		f.accept([]*mesospb.Offer{o}, 0, destroy("", vol()), unreserve("", disk(), cpus()))
+		expectMsg[link.Checkpoint](a)
 		expectMsg[link.Checkpoint](a)
 		o = f.offer()
 		if got := show(o.Resources); got != "ports:[31000-32000]; cpus:4; mem:2048; disk:4096" {

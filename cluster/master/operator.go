@@ -128,13 +128,7 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 	}
 	var response *masterpb.Response
 	var got answer
-	err := m.loop.Do(r.Context(), func() {
-		if k.read != nil {
-			response, got = k.read(m, call)
-		} else {
-			got = k.write(m, call)
-		}
-	})
+	err := m.loop.Do(r.Context(), func() { response, got = m.operatorCall(k, call) })
 	switch {
 	case err != nil:
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
@@ -143,6 +137,14 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 	default:
 		got.write(w)
 	}
+}
+
+// operatorCall runs a call on the loop.
+func (m *Master) operatorCall(k operatorCall, call *masterpb.Call) (*masterpb.Response, answer) {
+	if k.read != nil {
+		return k.read(m, call)
+	}
+	return nil, k.write(m, call)
 }
 
 // badRequest answers 400 with an error's text.

@@ -47,15 +47,19 @@ func (m *Master) opGetMetrics(*masterpb.Call) (*masterpb.Response, answer) {
 }
 
 func (m *Master) opGetLoggingLevel() *masterpb.Response {
-	return &masterpb.Response{Type: masterpb.Response_GET_LOGGING_LEVEL.Enum(), GetLoggingLevel: &masterpb.Response_GetLoggingLevel{Level: &m.logLevel}}
+	return &masterpb.Response{Type: masterpb.Response_GET_LOGGING_LEVEL.Enum(), GetLoggingLevel: &masterpb.Response_GetLoggingLevel{Level: proto.Uint32(m.logLevel)}}
 }
 
 // opSetLoggingLevel remembers the level for its duration; what is logged is up to the Logger of the Config.
 func (m *Master) opSetLoggingLevel(c *masterpb.Call_SetLoggingLevel) answer {
-	m.logLevelTimer.Stop()
-	m.logLevel = c.GetLevel()
-	m.logLevelTimer = m.loop.After(time.Duration(c.GetDuration().GetNanoseconds()), func() { m.logLevel = 0 })
+	m.setLogLevel(c.GetLevel(), time.Duration(c.GetDuration().GetNanoseconds()))
 	return ok
+}
+
+func (m *Master) setLogLevel(level uint32, d time.Duration) {
+	m.logLevelTimer.Stop()
+	m.logLevel = level
+	m.logLevelTimer = m.loop.After(d, func() { m.logLevel = 0 })
 }
 
 func (m *Master) opListFiles(c *masterpb.Call) (*masterpb.Response, answer) {
@@ -113,7 +117,6 @@ func (m *Master) agentPB(a *agent) *masterpb.Response_GetAgents_Agent {
 	p := &masterpb.Response_GetAgents_Agent{
 		AgentInfo:        a.info,
 		Active:           proto.Bool(a.active()),
-		Deactivated:      &a.deactivated,
 		Version:          proto.String(a.desc.Version),
 		Pid:              proto.String(a.desc.PID),
 		RegisteredTime:   timeInfo(a.registered),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
+	"github.com/mesokit/mesokit/mesos/duration"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -28,6 +29,8 @@ var routes = []route{
 	{path: "/redirect", exact: true, serve: (*Master).serveRedirect},
 	{path: "/version", serve: (*Master).serveVersion},
 	{path: "/flags", serve: (*Master).serveFlags},
+	{path: "/files", serve: (*Master).serveFiles},
+	{path: "/logging/toggle", serve: (*Master).serveLogging},
 	{path: "/metrics/snapshot", serve: (*Master).serveMetrics},
 	{path: "/state.json", leader: true, serve: (*Master).serveState},
 	{path: "/state-summary", leader: true, serve: (*Master).serveStateSummary},
@@ -96,4 +99,30 @@ func (m *Master) serveRedirect(w http.ResponseWriter, r *http.Request) { m.redir
 // leaderAddress is the host:port that redirects name.
 func leaderAddress(info *mesospb.MasterInfo) string {
 	return net.JoinHostPort(info.GetHostname(), strconv.FormatUint(uint64(info.GetPort()), 10))
+}
+
+// serveFiles is /files/browse, /files/read, /files/download and /files/debug. The embedded master logs where its Config says and
+// attaches nothing.
+func (m *Master) serveFiles(w http.ResponseWriter, r *http.Request) {
+	m.fileMux.ServeHTTP(w, r)
+}
+
+// serveLogging is /logging/toggle: without parameters it tells the level, with level and duration it sets it.
+func (m *Master) serveLogging(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !q.Has("level") && !q.Has("duration") {
+		m.respondWith(w, r, func() any { return m.logLevel })
+		return
+	}
+	level, err := strconv.ParseUint(q.Get("level"), 10, 8)
+	if err != nil || level > 3 {
+		httpapi.Error(w, http.StatusBadRequest, "Invalid level '"+q.Get("level")+"'.\n")
+		return
+	}
+	d, err := duration.Parse(q.Get("duration"))
+	if err != nil {
+		httpapi.Error(w, http.StatusBadRequest, "Invalid duration '"+q.Get("duration")+"'.\n")
+		return
+	}
+	m.change(w, r, func() answer { m.setLogLevel(uint32(level), d); return ok })
 }
