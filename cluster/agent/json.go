@@ -71,7 +71,7 @@ func (n number) MarshalJSON() ([]byte, error) {
 type message struct{ proto.Message }
 
 // MarshalJSON encodes the message.
-func (m message) MarshalJSON() ([]byte, error) { return codec.JSON.Append(nil, m.Message) }
+func (m message) MarshalJSON() ([]byte, error) { return codec.ServerJSON.Append(nil, m.Message) }
 
 func messages[M proto.Message](list []M) []message {
 	out := make([]message, 0, len(list))

@@ -129,7 +129,6 @@ func (a *Agent) fillContainerStatus(e *executor, status *mesospb.TaskStatus) {
 // networkInfos says that containers have the agent's address.
 func (a *Agent) networkInfos() []*mesospb.NetworkInfo {
 	return []*mesospb.NetworkInfo{{IpAddresses: []*mesospb.NetworkInfo_IPAddress{{
-		Protocol:  mesospb.NetworkInfo_IPv4.Enum(),
 		IpAddress: proto.String(a.address.ip),
 	}}}}
 }
