@@ -444,6 +444,7 @@ func TestInputEndsWithItsContext(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
+		synctest.Wait()
 		if err := in.Close(); !errors.Is(err, context.Canceled) {
 			t.Errorf("Close = %v", err)
 		}

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -83,16 +84,23 @@ func (n *network) agent(spec string) *Agent {
 // readCall decodes the call of a request.
 func readCall(t *testing.T, r *http.Request, call proto.Message) codec.Codec {
 	t.Helper()
-	cd, ok := codec.ByMediaType(r.Header.Get("Content-Type"))
-	body, err := io.ReadAll(r.Body)
-	if err == nil && ok {
-		err = cd.Unmarshal(body, call)
-	}
-	if err != nil || !ok {
-		t.Errorf("request with content type %q: %v", r.Header.Get("Content-Type"), err)
-		return codec.Protobuf
+	cd, err := decodeCall(r, call)
+	if err != nil {
+		t.Error(err)
 	}
 	return cd
+}
+
+func decodeCall(r *http.Request, call proto.Message) (codec.Codec, error) {
+	cd, ok := codec.ByMediaType(r.Header.Get("Content-Type"))
+	if !ok {
+		return codec.Protobuf, fmt.Errorf("request with content type %q", r.Header.Get("Content-Type"))
+	}
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = cd.Unmarshal(body, call)
+	}
+	return cd, err
 }
 
 func respond(t *testing.T, w http.ResponseWriter, cd codec.Codec, m proto.Message) {
