@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -128,11 +127,6 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 	if err != nil {
 		return context.Cause(c.ctx)
 	}
-	// A process that was being started while a file was written has that file open for writing until it
-	// executes; the file could not be executed before ("text file busy"). Wait for such starts.
-	//lint:ignore SA2001 it is the wait that matters
-	syscall.ForkLock.RLock()
-	syscall.ForkLock.RUnlock()
 	return nil
 }
 
