@@ -69,18 +69,10 @@ func (a *Agent) legacyFlags(w http.ResponseWriter, r *http.Request) {
 	respondJSON(w, r, object{{"flags", a.flagsObject()}})
 }
 
-// buildTime is the same for all: the embedded agent is not built by itself.
-const buildTime = 0
+// versionObject leaves out when and from what a mesos-agent was built: this one was not.
+func versionObject() object { return object{{"version", Version}} }
 
-func versionObject() object {
-	return object{{"version", Version}, {"build_date", "1970-01-01 00:00:00"}, {"build_time", number(buildTime)}, {"build_user", "mesokit"}}
-}
-
-func versionInfo() *mesospb.VersionInfo {
-	return &mesospb.VersionInfo{
-		Version: proto.String(Version), BuildDate: proto.String("1970-01-01 00:00:00"), BuildTime: proto.Float64(buildTime), BuildUser: proto.String("mesokit"),
-	}
-}
+func versionInfo() *mesospb.VersionInfo { return &mesospb.VersionInfo{Version: proto.String(Version)} }
 
 func legacyVersion(w http.ResponseWriter, r *http.Request) { respondJSON(w, r, versionObject()) }
 
