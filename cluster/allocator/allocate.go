@@ -218,9 +218,12 @@ func (a *Allocator) worth(c *client, list []*mesospb.Resource) bool {
 	if len(sets) == 0 {
 		return true
 	}
-	have := QuantitiesOf(list)
 	for _, s := range sets {
-		if have.contains(s) {
+		enough := true
+		for name, v := range s {
+			enough = enough && amountOf(list, name) >= v
+		}
+		if enough {
 			return true
 		}
 	}

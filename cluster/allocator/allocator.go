@@ -71,6 +71,7 @@ type Allocator struct {
 	quotas        map[string]*quota // by top-level role
 	limited       bool              // some role has a guarantee or limit
 	arrivals      uint64
+	scratch       Quantities // of byRole
 }
 
 // agent is what the allocator knows of an agent.
@@ -523,9 +524,7 @@ func (a *Allocator) charge(frameworkID string, list []*mesospb.Resource) {
 	if f == nil {
 		return
 	}
-	for role, q := range quantitiesByRole(list) {
-		a.sorter.hold(a.clientOf(f, role), q, 1)
-	}
+	a.byRole(list, func(role string, q Quantities) { a.sorter.hold(a.clientOf(f, role), q, 1) })
 	a.consume(list, 1)
 }
 
@@ -535,12 +534,12 @@ func (a *Allocator) discharge(frameworkID string, list []*mesospb.Resource) {
 	if f == nil {
 		return
 	}
-	for role, q := range quantitiesByRole(list) {
+	a.byRole(list, func(role string, q Quantities) {
 		if c := f.clients[role]; c != nil {
 			a.sorter.hold(c, q, -1)
 			a.forgetIfIdle(c)
 		}
-	}
+	})
 	a.consume(list, -1)
 }
 

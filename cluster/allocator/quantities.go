@@ -3,6 +3,7 @@ package allocator
 import (
 	"cmp"
 	"maps"
+	"slices"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -23,16 +24,6 @@ func (q Quantities) add(o Quantities, sign int64) {
 }
 
 func (q Quantities) isZero() bool { return len(q) == 0 }
-
-// contains reports whether q has at least as much of everything as o.
-func (q Quantities) contains(o Quantities) bool {
-	for name, v := range o {
-		if q[name] < v {
-			return false
-		}
-	}
-	return true
-}
 
 // Clone returns a copy.
 func (q Quantities) Clone() Quantities { return maps.Clone(q) }
@@ -63,22 +54,35 @@ func isRepeatedShared(list []*mesospb.Resource, i int) bool {
 	return false
 }
 
-// quantitiesByRole sums scalars by the role they are allocated to. Shared volumes belong to everybody and are
-// not charged.
-func quantitiesByRole(list []*mesospb.Resource) map[string]Quantities {
-	out := make(map[string]Quantities, 1)
-	for _, r := range list {
+// byRole calls f with the scalars of each role that something in the list is allocated to, in order of first appearance. q is
+// good until f returns. Shared volumes belong to everybody and are not counted.
+func (a *Allocator) byRole(list []*mesospb.Resource, f func(role string, q Quantities)) {
+	if a.scratch == nil {
+		a.scratch = Quantities{}
+	}
+	for i, r := range list {
 		role := resources.AllocationRole(r)
-		q := out[role]
-		if q == nil {
-			q = Quantities{}
-			out[role] = q
+		if slices.ContainsFunc(list[:i], func(o *mesospb.Resource) bool { return resources.AllocationRole(o) == role }) {
+			continue
 		}
-		if r.GetType() == mesospb.Value_SCALAR && !resources.IsShared(r) {
-			q[r.GetName()] += resources.ToFixed(r.GetScalar().GetValue())
+		clear(a.scratch)
+		for _, o := range list[i:] {
+			if o.GetType() == mesospb.Value_SCALAR && !resources.IsShared(o) && resources.AllocationRole(o) == role {
+				a.scratch[o.GetName()] += resources.ToFixed(o.GetScalar().GetValue())
+			}
+		}
+		f(role, a.scratch)
+	}
+}
+
+// amountOf returns how much of a scalar is in a list.
+func amountOf(list []*mesospb.Resource, name string) (sum int64) {
+	for i, r := range list {
+		if r.GetType() == mesospb.Value_SCALAR && r.GetName() == name && !isRepeatedShared(list, i) {
+			sum += resources.ToFixed(r.GetScalar().GetValue())
 		}
 	}
-	return out
+	return sum
 }
 
 func quantitiesOfPool(p *resources.Pool) Quantities {

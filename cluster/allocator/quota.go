@@ -73,7 +73,10 @@ func (a *Allocator) consume(list []*mesospb.Resource, sign int64) {
 			continue
 		}
 		q := a.quota(topOf(resources.AllocationRole(r))).unreserved
-		q.add(Quantities{r.GetName(): resources.ToFixed(r.GetScalar().GetValue())}, sign)
+		name := r.GetName()
+		if q[name] += sign * resources.ToFixed(r.GetScalar().GetValue()); q[name] == 0 {
+			delete(q, name)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -11,6 +12,7 @@ import (
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -93,6 +95,44 @@ func BenchmarkStart10000Agents(b *testing.B) {
 			if n := len(m.offers); n != 10_000 {
 				b.Errorf("%d offers", n)
 			}
+		})
+		m.Close()
+	}
+}
+
+// What a running task costs in the memory of the master, statuses included.
+func BenchmarkMemoryPerTask(b *testing.B) {
+	const tasks = 20_000
+	for b.Loop() {
+		m := fuzzed(b)
+		m.loop.Do(context.Background(), func() {
+			m.alloc.UpdateAgent("M-S0", []*mesospb.Resource{resources.NewCPUs(1e6), resources.NewMem(1e9)}, m.agents["M-S0"].held())
+			f := m.frameworks["M-0000"]
+			heap := func() uint64 {
+				runtime.GC()
+				var s runtime.MemStats
+				runtime.ReadMemStats(&s)
+				return s.HeapAlloc
+			}
+			f.connected = false // nobody reads the stream: its queue must not count
+			before := heap()
+			a := m.agents["M-S0"]
+			for i := range tasks {
+				o := &mesospb.Offer{AgentId: a.info.Id}
+				body, err := codec.Protobuf.Append(nil, command(o, fmt.Sprint("task-", i), 0.1, 32))
+				if err != nil {
+					b.Fatal(err)
+				}
+				info := &mesospb.TaskInfo{}
+				if err := codec.Protobuf.UnmarshalOwned(body, info); err != nil {
+					b.Fatal(err)
+				}
+				m.addTask(newTask(f, a, info, ""))
+				for _, state := range []mesospb.TaskState{mesospb.TaskState_TASK_STARTING, mesospb.TaskState_TASK_RUNNING} {
+					m.statusUpdate(a, link.StatusUpdate{FrameworkID: f.id, Latest: state, Status: &mesospb.TaskStatus{TaskId: info.TaskId, State: &state, Uuid: []byte("0123456789abcdef")}})
+				}
+			}
+			b.ReportMetric(float64(heap()-before)/tasks, "B/task")
 		})
 		m.Close()
 	}

@@ -27,6 +27,7 @@ type acceptance struct {
 	offered   []*mesospb.Resource
 	pool      resources.Pool // what is left
 	late      resources.Pool // converted, but not to be used within this call
+	converted bool           // something was
 }
 
 func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
@@ -41,8 +42,8 @@ func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
 		f.counts.offersAccepted++
 		m.forgetOffer(o)
 		x.pool.Add(o.resources)
+		x.offered = append(x.offered, o.resources...)
 	}
-	x.offered = x.pool.Resources()
 	var ready []*mesospb.Offer_Operation
 	for _, op := range accept.GetOperations() {
 		f.counts.operation(op.GetType())
@@ -250,6 +251,7 @@ func (x *acceptance) convert(op *mesospb.Offer_Operation) error {
 		return err
 	}
 	x.pool.CopyFrom(&trial)
+	x.converted = true
 	x.m.totalChanged(x.agent) // before a task that is launched on it
 	x.m.recordOperation(x.framework, x.agent, op)
 	return nil
@@ -259,9 +261,12 @@ func (x *acceptance) convert(op *mesospb.Offer_Operation) error {
 func (x *acceptance) finish(filters *mesospb.Filters) {
 	x.pool.AddPool(&x.late)
 	rest := x.pool.Resources()
-	fresh := resources.Subtract(rest, x.offered)
-	x.m.alloc.Recover(x.framework.id, x.agent.id, resources.Subtract(rest, fresh), x.m.filter(filters))
-	x.m.alloc.Recover(x.framework.id, x.agent.id, fresh, nil)
+	if x.converted {
+		fresh := resources.Subtract(rest, x.offered)
+		rest = resources.Subtract(rest, fresh)
+		x.m.alloc.Recover(x.framework.id, x.agent.id, fresh, nil)
+	}
+	x.m.alloc.Recover(x.framework.id, x.agent.id, rest, x.m.filter(filters))
 }
 
 // totalChanged takes over the agent's total after operations, and makes the agent keep it.

@@ -211,7 +211,7 @@ func TestVolumesGrowAndShrink(t *testing.T) {
 		}
 		expectMsg[link.Checkpoint](a)
 		o = f.offer()
-		if got := show(o.Resources); got != "disk(reservations: [(STATIC,eng)]):60; disk(reservations: [(STATIC,eng)])[v:data]:40; cpus:1" {
+		if got := show(o.Resources); got != "disk(reservations: [(STATIC,eng)])[v:data]:40; disk(reservations: [(STATIC,eng)]):60; cpus:1" {
 			t.Errorf("got %s", got)
 		}
 		f.accept([]*mesospb.Offer{o}, 0, &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_SHRINK_VOLUME.Enum(), Id: opID("s"), ShrinkVolume: &mesospb.Offer_Operation_ShrinkVolume{
