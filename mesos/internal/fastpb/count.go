@@ -16,14 +16,20 @@ type table struct {
 	high []field
 }
 
-// count adds to d.counts what the message s of the type with this index holds. Errors are left for
-// pass two to find; counts that turn out wrong cost time or space and nothing else.
-func (d *core) count(s string, index, depth int) {
+// alike is the size, in bytes, from which list elements that follow each other and have the same size
+// are taken to hold the same. The offers of a cluster of equal machines differ in little more than
+// their ids, and so need one visit instead of hundreds.
+const alike = 64
+
+// count adds to d.counts, times over, what the message s of the type with this index holds. Errors are
+// left for pass two to find; counts that turn out wrong cost time or space and nothing else.
+func (d *core) count(s string, index, depth int, times uint32) {
 	if depth == 0 {
 		return
 	}
 	t := &tables[index]
 	for i := 0; i < len(s); {
+		start := i
 		tag := uint64(s[i])
 		i++
 		f := &t.low[tag>>3&15]
@@ -36,7 +42,7 @@ func (d *core) count(s string, index, depth int) {
 			}
 		}
 		if protowire.Type(tag&7) != protowire.BytesType {
-			d.counts[f.slab]++
+			d.counts[f.slab] += times
 			if i = after(s, i, tag); i < 0 {
 				return
 			}
@@ -52,15 +58,26 @@ func (d *core) count(s string, index, depth int) {
 			j += int(n)
 		}
 		i = j
-		d.counts[f.slab]++
 		if f.slab < firstMessage {
+			d.counts[f.slab] += times
 			continue
 		}
-		d.counts[f.pointers]++
+		all := times
+		if f.pointers != iNone {
+			if size := i - start; len(v) >= alike {
+				head := s[start : i-len(v)]
+				for len(s)-i >= size && s[i:i+len(head)] == head {
+					i += size
+					all += times
+				}
+			}
+			d.counts[f.pointers] += all
+		}
+		d.counts[f.slab] += all
 		if f.leaf != iNone {
-			d.counts[f.leaf] += uint32(f.leaves)
+			d.counts[f.leaf] += all * uint32(f.leaves)
 		} else {
-			d.count(v, int(f.slab), depth-1)
+			d.count(v, int(f.slab), depth-1, all)
 		}
 	}
 }

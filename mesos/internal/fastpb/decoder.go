@@ -77,7 +77,7 @@ func unmarshal[M proto.Message](frame []byte, m M, index int, decode func(*decod
 	// Strings of the message are cut from this one, which is why the frame must not change.
 	s := unsafe.String(unsafe.SliceData(frame), len(frame))
 	d := decoders.Get().(*decoder)
-	d.count(s, index, protowire.DefaultRecursionLimit)
+	d.count(s, index, protowire.DefaultRecursionLimit, 1)
 	decode(d, s, m, protowire.DefaultRecursionLimit-1)
 	err, partial := d.err, d.partial
 	d.reset()
@@ -159,13 +159,13 @@ func (s *slab[T]) list(d *core, index int, in string, i int, tag uint64) []T {
 	return s.all[from:from:s.used]
 }
 
-// grow allocates what pass one counted. Both passes see the same fields, so that once is enough; but
-// nothing breaks if they do not.
+// grow allocates what pass one counted. Once is enough unless pass one guessed, or the frame is odd; what
+// is missing then comes in ever larger pieces.
 func (s *slab[T]) grow(d *core, i, need int) {
 	if s.all == nil {
 		d.dirty = append(d.dirty, s)
 	}
-	s.all, s.used = make([]T, max(int(d.counts[i]), need)), 0
+	s.all, s.used = make([]T, max(int(d.counts[i]), need, len(s.all)/2)), 0
 	d.counts[i] = 0
 }
 
