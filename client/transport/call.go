@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -224,31 +225,30 @@ func (ex *exchange) attempt(parent context.Context) (*http.Response, error) {
 		return nil, exchangeError(parent, ex.target, err)
 	}
 	ctx, cancel := context.WithCancelCause(parent)
+	timeout := ex.headerTimeout
+	if ex.stream != nil {
+		timeout = 0
+	}
+	late := fmt.Errorf("%w: waited %v for the header", ErrHeaderTimeout, timeout)
+	timer := startTimer(timeout, func() { cancel(late) })
 	req := &http.Request{
 		Method: ex.method, URL: ex.url, Host: ex.url.Host, Header: ex.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	req = req.WithContext(ctx)
-	timeout := ex.headerTimeout
 	switch {
 	case ex.stream != nil:
-		req.Body, timeout = ex.stream, 0
+		req.Body = ex.stream
 	case len(ex.body) > 0:
 		req.ContentLength = int64(len(ex.body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(ex.body)), nil }
+		req.GetBody = func() (io.ReadCloser, error) { return &requestBody{bytes.NewReader(ex.body), timer}, nil }
 		req.Body, _ = req.GetBody()
 	}
-	var timer *time.Timer
-	if timeout > 0 {
-		timer = time.AfterFunc(timeout, func() {
-			cancel(fmt.Errorf("%w: waited %v for the header", ErrHeaderTimeout, timeout))
-		})
-	}
 	resp, err := ex.client.http.Do(req)
-	if timer != nil && !timer.Stop() && err == nil {
+	if !timer.stop() && err == nil {
 		// The header came at the very moment the timer fired: the body is cut off already, or will be.
 		_ = resp.Body.Close()
-		err = fmt.Errorf("%w: waited %v for the header", ErrHeaderTimeout, timeout)
+		err = late
 	}
 	if err != nil {
 		if cause := context.Cause(ctx); parent.Err() == nil && cause != nil {
@@ -263,6 +263,56 @@ func (ex *exchange) attempt(parent context.Context) (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+// headerTimer bounds the wait for a header. It can be put off until it is stopped.
+type headerTimer struct {
+	timeout time.Duration
+	mu      sync.Mutex
+	timer   *time.Timer // nil if there is no bound
+	stopped bool
+}
+
+func startTimer(timeout time.Duration, fire func()) *headerTimer {
+	t := &headerTimer{timeout: timeout}
+	if timeout > 0 {
+		t.timer = time.AfterFunc(timeout, fire)
+	}
+	return t
+}
+
+// putOff starts the wait anew.
+func (t *headerTimer) putOff() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timer != nil && !t.stopped {
+		t.timer.Reset(t.timeout)
+	}
+}
+
+// stop says whether it came before the end of the wait.
+func (t *headerTimer) stop() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopped = true
+	return t.timer == nil || t.timer.Stop()
+}
+
+// requestBody is read in small parts, each of which puts the timer off, so that a long message may take its
+// time on a slow link.
+type requestBody struct {
+	r     *bytes.Reader
+	timer *headerTimer
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	const part = 4 << 10
+	if b.r.Len() > part {
+		b.timer.putOff()
+	}
+	return b.r.Read(p[:min(len(p), part)])
+}
+
+func (b *requestBody) Close() error { return nil }
 
 // body releases the context of its exchange when it is closed.
 type body struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -229,6 +230,43 @@ func TestHeaderTimeoutIsTheOneConfigured(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slowConn writes a kilobyte per second.
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		var k int
+		time.Sleep(time.Second)
+		k, err = c.Conn.Write(p[:min(len(p), 1000)])
+		n, p = n+k, p[k:]
+	}
+	return n, err
+}
+
+func TestLongMessageMayTakeItsTimeOnASlowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, network := serve(t, transport.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			if n, _ := io.Copy(io.Discard, r.Body); n < 200_000 {
+				t.Errorf("%d bytes arrived", n)
+			}
+			w.WriteHeader(http.StatusAccepted)
+		})
+		client, err := transport.New(transport.Config{DialContext: func(ctx context.Context, n, a string) (net.Conn, error) {
+			c, err := network.DialContext(ctx, n, a)
+			return slowConn{c}, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		long := &schedulerpb.Call{Type: schedulerpb.Call_REVIVE.Enum(), Revive: &schedulerpb.Call_Revive{Roles: []string{strings.Repeat("x", 200_000)}}}
+		start := time.Now()
+		if err := client.Call(t.Context(), api, long); err != nil || time.Since(start) < 200*time.Second {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
 }
 
 func TestContextOfACallIsHonoured(t *testing.T) {

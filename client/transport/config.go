@@ -37,9 +37,10 @@ type Config struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// ConnectTimeout bounds opening one connection; 0 means DefaultConnectTimeout, negative no bound.
 	ConnectTimeout time.Duration
-	// HeaderTimeout bounds the time from the start of an exchange, connecting included, to the header
-	// of the answer; 0 means DefaultHeaderTimeout, negative no bound. It limits neither the body nor
-	// the life of a stream, and uploads not at all; those end with their contexts.
+	// HeaderTimeout bounds the time from the start of an exchange, connecting included, to the header of the
+	// answer; every few kilobytes of a long message that are sent start it anew. 0 means DefaultHeaderTimeout,
+	// negative no bound. It limits neither the body nor the life of a stream, and uploads not at all; those end
+	// with their contexts.
 	HeaderTimeout time.Duration
 	// MaxFrame is the largest frame of a stream and the largest answer, in bytes; 0 means
 	// recordio.DefaultMaxFrame (64 MiB).
