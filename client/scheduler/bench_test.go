@@ -139,8 +139,8 @@ func BenchmarkUpdates(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
 }
 
-// The time from the death of the leader to the new subscription: with a detector that says so at once, and with a list of
-// masters, where the wait of the backoff is a part of it.
+// The time from the death of the leader to the new subscription: with a detector that says so at once, and with
+// a list of masters, where the wait of the backoff is a part of it.
 func BenchmarkLeaderDeathToResubscribed(b *testing.B) {
 	for _, how := range []string{"detected", "list"} {
 		b.Run(how, func(b *testing.B) {

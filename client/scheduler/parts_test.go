@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -210,4 +211,23 @@ func TestUpdateWithoutAnAgentCannotBeAcknowledgedAndHarmsNobody(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestPatienceWithASilentMasterIsBounded(t *testing.T) {
+	for _, test := range []struct {
+		interval, window time.Duration
+		missed           int
+		want             time.Duration
+	}{
+		{15 * time.Second, 0, 5, 75 * time.Second},
+		{15 * time.Second, 5 * time.Second, 5, 20 * time.Second},
+		{1 << 62, 0, 5, 120 * time.Hour},
+		{1 << 62, 1 << 62, 5, 48 * time.Hour},
+		{time.Hour, 0, 1 << 40, 1000 * time.Hour},
+	} {
+		s := &Session{cfg: SessionConfig{HeartbeatWindow: test.window, MissedHeartbeats: test.missed}}
+		if got := s.silence(test.interval); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
 }

@@ -379,10 +379,12 @@ func (g *guard) idle() time.Duration {
 
 // silence returns how long a master may be silent.
 func (s *Session) silence(interval time.Duration) time.Duration {
+	const most = 24 * time.Hour // for what a strange master may promise
+	interval = min(interval, most)
 	if s.cfg.HeartbeatWindow > 0 {
-		return interval + s.cfg.HeartbeatWindow
+		return interval + min(s.cfg.HeartbeatWindow, most)
 	}
-	return interval * time.Duration(s.cfg.MissedHeartbeats)
+	return interval * time.Duration(min(s.cfg.MissedHeartbeats, 1000))
 }
 
 // moved says whether the detector now names a leader other than the one subscribed to. If it names none, the

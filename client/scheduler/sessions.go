@@ -16,8 +16,9 @@ var (
 	ErrNoSession = errors.New("no session of this name runs")
 )
 
-// Sessions runs sessions in the background under names, each of which is there once at a time. The zero value is empty; it is safe for
-// concurrent use. Who owns it waits for its sessions with Close, or for each with Stop.
+// Sessions runs sessions in the background under names, each of which is there once at a time. The zero value
+// is empty; it is safe for concurrent use. Who owns it waits for its sessions with Close, or for each with
+// Stop.
 type Sessions struct {
 	mu      sync.Mutex
 	running map[string]*Session
@@ -68,8 +69,8 @@ func (g *Sessions) Names() []string {
 	return names
 }
 
-// Stop stops the session of a name and waits for its end; the error is that of the session, or ErrNoSession. It must not be
-// called by the session's own handler, which would wait for itself; Session.Stop is for that.
+// Stop stops the session of a name and waits for its end; the error is that of the session, or ErrNoSession. It
+// must not be called by the session's own handler, which would wait for itself; Session.Stop is for that.
 func (g *Sessions) Stop(name string) error {
 	s, ok := g.Get(name)
 	if !ok {
