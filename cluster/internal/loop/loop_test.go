@@ -3,10 +3,15 @@ package loop
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
 
@@ -79,4 +84,121 @@ func TestStopOnTheLoopIsCertain(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		close(block)
 	})
+}
+
+func TestTimersRunInTheOrderOfTheirTimesAndMaking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewEngine(false)
+		l, other := e.Loop(), e.Loop()
+		random := rand.New(rand.NewPCG(1, 2))
+		type call struct {
+			at time.Duration
+			n  int
+		}
+		var got, want []call
+		var timers []*Timer
+		for n := range 1000 {
+			c := call{time.Duration(1+random.IntN(50)) * time.Second, n}
+			on := l
+			if n%2 == 0 {
+				on = other
+			}
+			timers = append(timers, on.After(c.at, func() { got = append(got, c) }))
+			want = append(want, c)
+		}
+		for _, n := range random.Perm(1000)[:300] {
+			l.Do(t.Context(), timers[n].Stop)
+			want = slices.DeleteFunc(want, func(c call) bool { return c.n == n })
+		}
+		slices.SortStableFunc(want, func(a, b call) int { return int(a.at - b.at) })
+		time.Sleep(time.Minute)
+		l.Close()
+		other.Close()
+		e.Close()
+		if !slices.Equal(got, want) {
+			t.Error(cmp.Diff(want, got, cmp.AllowUnexported(call{})))
+		}
+	})
+}
+
+// Whoever comes first, what comes at one moment is taken in the order of its keys.
+func TestOrderedEngineDoesNotLeaveTheOrderToChance(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			e := NewEngine(true)
+			a, b := e.Loop(), e.Loop()
+			var got []string
+			var wg sync.WaitGroup
+			for i := range 26 {
+				key := string(rune('a' + i))
+				wg.Go(func() {
+					l := a
+					if i%3 == 0 {
+						l = b
+					}
+					l.Do(WithKey(context.Background(), key), func() {
+						got = append(got, key)
+						l.Post(func() { got = append(got, strings.ToUpper(key)) })
+					})
+				})
+			}
+			wg.Wait()
+			a.Close()
+			b.Close()
+			e.Close()
+			if s := strings.Join(got, ""); s != "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" {
+				t.Fatal(s)
+			}
+		})
+	}
+}
+
+func TestLoopsOfAnEngineCloseAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, ordered := range []bool{false, true} {
+			e := NewEngine(ordered)
+			a, b := e.Loop(), e.Loop()
+			ran := 0
+			a.After(time.Second, func() { t.Error("a timer ran after Close") })
+			a.Enter("k", func() { ran++ })
+			a.Close()
+			a.Close()
+			if ran != 1 {
+				t.Errorf("what was entered before Close ran %d times", ran)
+			}
+			if a.Post(func() {}) || a.Enter("", func() {}) || !errors.Is(a.Do(t.Context(), func() {}), ErrClosed) {
+				t.Error("a closed loop takes functions")
+			}
+			a.After(time.Second, func() { t.Error("a timer of a closed loop ran") }).Stop()
+			b.After(2*time.Second, func() { ran++ })
+			time.Sleep(3 * time.Second)
+			b.Close()
+			e.Close()
+			if ran != 2 {
+				t.Errorf("the other loop's timer did not run")
+			}
+		}
+	})
+}
+
+func BenchmarkPost(b *testing.B) {
+	l := New()
+	defer l.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Post(func() {})
+	}
+}
+
+// A timer that is stopped before it is due, among many, as that of a status update.
+func BenchmarkTimer(b *testing.B) {
+	l := New()
+	defer l.Close()
+	for range 50_000 {
+		l.After(time.Hour, func() {})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.After(time.Hour, func() {}).Stop()
+	}
 }
