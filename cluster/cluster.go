@@ -79,7 +79,10 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 		Listener:           listener,
 		Hostname:           "localhost",
 		AllocationInterval: cfg.AllocationInterval,
-		Logger:             cfg.Logger.With("component", "master"),
+		HeartbeatInterval:  cfg.HeartbeatInterval,
+		AgentPingInterval:  cfg.AgentPingInterval, AgentPingMisses: cfg.AgentPingMisses,
+		AgentReregisterTimeout: cfg.AgentReregisterTimeout,
+		Logger:                 cfg.Logger.With("component", "master"),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
@@ -120,19 +123,26 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 	n := c.made
 	c.mu.Unlock()
 	dir := filepath.Join(c.dir, "agent-"+strconv.Itoa(n))
+	domain, err := ParseDomain(cfg.Domain)
+	if err != nil {
+		return nil, err
+	}
 
 	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
 	}
 	a, err := agent.New(agent.Config{
-		Listener:   listener,
-		Master:     c.master,
-		WorkDir:    dir,
-		Hostname:   cmp.Or(cfg.Hostname, "localhost"),
-		Resources:  withPorts(cfg.Resources, n),
-		Attributes: cfg.Attributes,
-		Logger:     c.cfg.Logger.With("component", "agent"),
+		Listener:     listener,
+		Master:       c.master,
+		WorkDir:      dir,
+		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
+		Resources:    withPorts(cfg.Resources, n),
+		Role:         cfg.Role,
+		ResourceList: cfg.disks(),
+		Domain:       domain,
+		Attributes:   cfg.Attributes,
+		Logger:       c.cfg.Logger.With("component", "agent"),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())

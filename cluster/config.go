@@ -24,6 +24,18 @@ type Config struct {
 	// bring about at once; 0 means 1 s.
 	AllocationInterval time.Duration
 
+	// HeartbeatInterval is the time between HEARTBEAT events; 0 means 15 s.
+	HeartbeatInterval time.Duration
+
+	// AgentPingInterval is the time between two pings of an agent, and AgentPingMisses how many in a row may
+	// go unanswered before the agent is unreachable; 0 means 15 s and 5.
+	AgentPingInterval time.Duration
+	AgentPingMisses   int
+
+	// AgentReregisterTimeout is how long an agent whose connection broke may take to come back before it is
+	// unreachable; 0 means 10 min.
+	AgentReregisterTimeout time.Duration
+
 	// Logger gets what the master and agents have to say; nil means nothing is logged.
 	Logger *slog.Logger
 
@@ -35,17 +47,39 @@ type Config struct {
 // AgentConfig describes one agent. The zero value has the resources of this machine.
 type AgentConfig struct {
 	// Hostname that the agent advertises; empty means localhost.
-	Hostname string
+	Hostname string `json:"hostname,omitempty"`
 
 	// Address is where the agent listens; empty means a free port of 127.0.0.1.
-	Address string
+	Address string `json:"address,omitempty"`
 
 	// Resources in the syntax of the flag of mesos-agent, such as
-	// "cpus:4;mem:2048;ports:[31000-32000]" or JSON. What is not named is detected.
-	Resources string
+	// "cpus:4;mem:2048;ports:[31000-32000]" or JSON. What is not named is detected. Static reservations
+	// are written "cpus(eng):2".
+	Resources string `json:"resources,omitempty"`
+
+	// Role is the role to which resources that name none are reserved statically; empty means that they are
+	// not reserved.
+	Role string `json:"role,omitempty"`
+
+	// Disks besides the one in Resources. Where there are some, none is detected.
+	Disks []Disk `json:"disks,omitempty"`
 
 	// Attributes in the syntax of the flag of mesos-agent, such as "rack:r1;zone:z1".
-	Attributes string
+	Attributes string `json:"attributes,omitempty"`
+
+	// Domain is the fault domain, "region/zone"; empty means none.
+	Domain string `json:"domain,omitempty"`
+}
+
+// Disk is a disk of an agent of its own, beside the one with the work directory.
+type Disk struct {
+	// Root is a directory, in which tasks may share the disk, or with Mount a mount point that is only given as a whole.
+	Root  string `json:"root"`
+	Mount bool   `json:"mount,omitempty"`
+	// MB is the size in megabytes.
+	MB float64 `json:"mb"`
+	// Role to which it is reserved statically; empty means AgentConfig.Role.
+	Role string `json:"role,omitempty"`
 }
 
 // Agents returns n descriptions like the given one: a short way to a cluster of equal agents.

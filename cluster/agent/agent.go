@@ -64,6 +64,9 @@ type Config struct {
 	Hostname string
 	// Resources in the syntax of the flag --resources. What is not named is detected.
 	Resources string
+	// Role to which resources of Resources that name none, and those that are detected, are reserved
+	// (--default_role); empty means that they are not.
+	Role string
 	// ResourceList holds resources besides Resources, if text will not do.
 	ResourceList []*mesospb.Resource
 	// Attributes in the syntax of the flag --attributes.

@@ -22,7 +22,7 @@ const (
 // findResources returns the configured resources, and detects those of cpus, mem, disk and ports that are
 // not named. A resource that is named with amount 0 is neither offered nor detected.
 func (a *Agent) findResources() ([]*mesospb.Resource, error) {
-	list, err := resources.ParseAgentResources(a.cfg.Resources, "")
+	list, err := resources.ParseAgentResources(a.cfg.Resources, a.cfg.Role)
 	if err != nil {
 		return nil, fmt.Errorf("agent: resources %q: %w", a.cfg.Resources, err)
 	}
@@ -44,7 +44,9 @@ func (a *Agent) findResources() ([]*mesospb.Resource, error) {
 		{resources.NamePorts, func() *mesospb.Resource { return resources.NewPorts(firstPort, lastPort) }},
 	} {
 		if !named[d.name] {
-			list = append(list, d.detect())
+			r := d.detect()
+			resources.WithRole(a.cfg.Role)(r)
+			list = append(list, r)
 		}
 	}
 	list, err = resources.Upgrade(list)
