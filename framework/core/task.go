@@ -1,0 +1,144 @@
+package core
+
+import "time"
+
+// Task is one launch of one instance: a Mesos task, or the tasks of a pod together. Tasks of snapshots are shared and must not be changed.
+// Times are Unix milliseconds, 0 for never.
+type Task struct {
+	// ID in Mesos; the tasks of a pod have ids of their own that begin with it.
+	ID      string
+	Version uint32 // of the application
+	State   State
+	Health  Health
+	Checked bool // the check that readiness asks for has passed
+	// Doomed: the engine wants it dead; its end is no failure.
+	Doomed bool
+	// Began: somebody has reported it as starting or running.
+	Began   bool
+	Agent   string // agent id
+	Ports   []uint64
+	Members []Member // of a pod, nil otherwise
+
+	Launched int64 // when the launch record was made
+	Changed  int64 // when State last changed
+	Up       int64 // since when what makes it ready has held, 0 if it does not
+
+	// Reason and Message of the last report, or why the engine kills it.
+	Reason  string
+	Message string
+
+	// What follows is not stored.
+	due      int64 // when the timer of the state goes off, see timerTask
+	attempts int   // of kills
+}
+
+// Member is one Mesos task of a pod.
+type Member struct {
+	ID      string
+	Last    Event // what was seen of it last; SawStaging at first
+	Health  Health
+	Checked bool
+}
+
+// Instance is one of the things that an application wants to run. Instances of snapshots are shared and must not be changed.
+type Instance struct {
+	App   string
+	Index int
+	// Version that its next task is launched from; differs from Task.Version while that is being replaced.
+	Version uint32
+	// Task is the current or the last one; nil if nothing was launched yet.
+	Task *Task
+	// Detached are earlier tasks that may still run on agents that are cut off. They are killed when they come back.
+	Detached []*Task
+	// Failures in a row, for backoff.
+	Failures int
+	// NotBefore is when the next launch may happen, Unix milliseconds.
+	NotBefore int64
+	// Outcome says whether anything is to be launched yet.
+	Outcome Outcome
+	// Pin is the id of the only agent where it can run: because of its volumes, or because it is that agent's instance of a daemon.
+	Pin     string
+	Volumes []Volume
+
+	epoch   uint32 // of the snapshot that it may be part of
+	pending bool   // waits for an offer, in appState.pending
+	leaving bool   // its task goes because of draining
+}
+
+// Outcome of an instance.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Active  Outcome = iota // it is, or will be, running
+	Reached                // its goal is reached: nothing more to do
+	GivenUp                // it failed too often, or can't be launched at all
+)
+
+var outcomeNames = [...]string{"active", "reached", "given-up"}
+
+// String is "active", "reached" or "given-up".
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return "invalid"
+}
+
+// Volume is a persistent volume that belongs to an instance. It is on the agent that the instance is pinned to.
+type Volume struct {
+	ID string `json:"id"` // persistence id
+	// Confirmed: the volume certainly exists, since a task ran with it or it was offered.
+	Confirmed bool `json:"confirmed,omitempty"`
+}
+
+// Live returns the instance's task if it is not over, nil otherwise.
+func (i *Instance) Live() *Task {
+	if i.Task != nil && !i.Task.State.Over() {
+		return i.Task
+	}
+	return nil
+}
+
+// Waiting reports whether the instance wants to be launched, now or later.
+func (i *Instance) Waiting() bool { return i.Outcome == Active && i.Live() == nil }
+
+// memberOver reports whether an event ends a pod's member.
+func memberOver(e Event) bool {
+	switch e {
+	case SawFinished, SawFailed, SawKilled, SawDropped, SawGone:
+		return true
+	}
+	return false
+}
+
+// mesosIDs calls f with the ids of the Mesos tasks behind the task that may still run.
+func (t *Task) mesosIDs(f func(id string)) {
+	if t.Members == nil {
+		f(t.ID)
+		return
+	}
+	for i := range t.Members {
+		if !memberOver(t.Members[i].Last) {
+			f(t.Members[i].ID)
+		}
+	}
+}
+
+func ms(t time.Time) int64       { return t.UnixMilli() }
+func fromMS(v int64) time.Time   { return time.UnixMilli(v).UTC() }
+func msOf(d time.Duration) int64 { return d.Milliseconds() }
+
+// MarshalText writes the name of the outcome.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads the name of an outcome.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	for i, name := range outcomeNames {
+		if name == string(b) {
+			*o = Outcome(i)
+			return nil
+		}
+	}
+	return &RecordError{Field: "outcome", Value: string(b), Want: "active, reached or given-up"}
+}
