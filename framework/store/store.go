@@ -81,7 +81,7 @@ type Batch struct {
 // Store is a transactional key-value store. Its methods may be called concurrently. They return
 //   - errors that say why a call was refused: ErrNotFound, ErrConflict, ErrFenced, ErrCompacted, *TooLargeError, *KeyError, ErrClosed;
 //   - ErrUncertain if a commit may or may not have happened; read before doing it again;
-//   - the context's error;
+//   - the cause of the context's end;
 //   - other errors if the backend cannot be reached or does not work; nothing was changed.
 //
 // Remote backends (etcd, ZooKeeper) repeat what fails for a reason that may pass, until the context ends.
