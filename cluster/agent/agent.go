@@ -19,10 +19,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -57,6 +59,10 @@ type Config struct {
 	Listener net.Listener
 	// Master is whom to register with. Nil waits for SetMaster.
 	Master link.Acceptor
+	// Wire is the network between the agent and its masters, which can be cut; nil is one that cannot.
+	Wire *link.Wire
+	// Middleware, if set, wraps the HTTP endpoints.
+	Middleware func(http.Handler) http.Handler
 	// WorkDir holds sandboxes, volumes and the fetcher's cache. It is made when it is needed, and
 	// nothing in it is ever removed but by DESTROY and by containers that are removed.
 	WorkDir string
@@ -77,6 +83,14 @@ type Config struct {
 	Environment map[string]string
 	// Runner may take tasks away from real execution; nil takes none.
 	Runner Runner
+	// Simulated makes an agent without processes: a task that the Runner does not take runs until it is killed.
+	Simulated bool
+	// Host serves the HTTP endpoints together with those of other agents. Listener must be nil then.
+	Host *Host
+	// Engine runs the agent together with others; nil means a goroutine of its own.
+	Engine *loop.Engine
+	// Seed makes the ids that the agent makes up repeatable; 0 means random.
+	Seed uint64
 	// Logger gets what the agent has to say; nil means nothing is logged.
 	Logger *slog.Logger
 
@@ -129,15 +143,15 @@ type Agent struct {
 	log     *slog.Logger
 	loop    *loop.Loop
 	spawner *process.Spawner
-	fetch   *fetcher.Fetcher
 	files   *files.Files
 	address address
 	started time.Time
 
+	hosted       hosted
 	server       *http.Server // guarded by requests, as stopRequests
 	stopRequests context.CancelFunc
 	recovering   atomic.Bool // back from Suspend, executors are expected
-	client       *http.Client
+	fetch        fetching
 	ctx          context.Context // ends when the agent closes
 	cancel       context.CancelFunc
 	work         sync.WaitGroup // goroutines beside the loop
@@ -184,6 +198,7 @@ type state struct {
 	past       map[string]*endedContainer // nested and standalone ones
 	measuring  bool                       // the memory of containers is measured now and then
 	seq        uint64                     // orders what is made
+	rng        rand.PCG                   // of ids
 	counts     counters
 
 	suspended bool
@@ -221,20 +236,40 @@ func New(cfg Config) (*Agent, error) {
 	if a.attributes, err = resources.ParseAttributes(cfg.Attributes); err != nil {
 		return nil, fmt.Errorf("agent: attributes %q: %w", cfg.Attributes, err)
 	}
-	if a.address, err = addressOf(cfg.Listener); err != nil {
+	if cfg.Host != nil {
+		a.address = cfg.Host.add(a)
+	} else if a.address, err = addressOf(cfg.Listener); err != nil {
 		return nil, err
 	}
+	a.rng.Seed(cmp.Or(cfg.Seed, rand.Uint64()), 0x6167656e74)
 	a.info = a.describe()
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.spawner = process.NewSpawner(a.cfg.WorkDir)
-	a.client = newHTTPClient()
-	a.fetch = &fetcher.Fetcher{Client: a.client, Cache: fetcher.NewCache(filepath.Join(a.cfg.WorkDir, "fetch"), 0)}
-	a.loop = loop.New()
-	if cfg.Listener != nil {
+	a.loop = loop.On(cfg.Engine)
+	switch {
+	case cfg.Host != nil:
+		a.beHosted()
+	case cfg.Listener != nil:
 		a.serve(cfg.Listener)
 	}
-	a.loop.Post(func() { a.setMaster(cfg.Master) })
+	a.loop.Enter(a.address.pid(), func() { a.setMaster(cfg.Master) })
 	return a, nil
+}
+
+// fetching is made when the first URI is fetched.
+type fetching struct {
+	sync.Once
+	client  *http.Client
+	fetcher *fetcher.Fetcher
+}
+
+func (a *Agent) fetcher() *fetcher.Fetcher {
+	f := &a.fetch
+	f.Do(func() {
+		f.client = newHTTPClient()
+		f.fetcher = &fetcher.Fetcher{Client: f.client, Cache: fetcher.NewCache(filepath.Join(a.cfg.WorkDir, "fetch"), 0)}
+	})
+	return f.fetcher
 }
 
 // newHTTPClient returns the client of fetches and checks, with connections of its own to close.
@@ -276,7 +311,7 @@ func (a *Agent) ID(ctx context.Context) (string, error) {
 
 // SetMaster makes the agent leave its master for another. Its tasks go on. Nil leaves it without.
 func (a *Agent) SetMaster(master link.Acceptor) {
-	a.loop.Post(func() { a.setMaster(master) })
+	a.loop.Enter(a.address.pid(), func() { a.setMaster(master) })
 }
 
 // Done is closed when the agent has ended: by Close or Kill, or because its master removed it.
@@ -307,7 +342,7 @@ func (a *Agent) end(unregister bool) {
 func (a *Agent) finish(unregister bool) {
 	defer close(a.done)
 	idle := make(chan struct{})
-	_ = a.loop.Do(context.Background(), func() {
+	_ = a.loop.Do(loop.WithKey(context.Background(), a.address.pid()), func() {
 		a.closing = true
 		if unregister && a.registered {
 			a.send(link.Unregister{})
@@ -326,14 +361,24 @@ func (a *Agent) finish(unregister bool) {
 	a.work.Wait()
 	a.loop.Close()
 	a.spawner.Close()
-	a.client.CloseIdleConnections()
+	a.fetch.Do(func() {})
+	if c := a.fetch.client; c != nil {
+		c.CloseIdleConnections()
+	}
+	if h := a.cfg.Host; h != nil {
+		h.remove(a)
+	}
 }
 
-// async runs f beside the loop; what it returns then runs on the loop.
+// async runs f beside the loop; what it returns then runs on the loop. It is called on the loop.
 func (a *Agent) async(f func() func()) {
+	key := ""
+	if a.loop.Ordered() {
+		key = fmt.Sprintf("%s %08d", a.address.pid(), a.nextSeq())
+	}
 	a.work.Go(func() {
 		if then := f(); then != nil {
-			a.loop.Post(then)
+			a.loop.Enter(key, then)
 		}
 	})
 }

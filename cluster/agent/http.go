@@ -12,8 +12,8 @@ import (
 // process.
 const prefix = "/slave(1)"
 
-// serve serves the endpoints on l until the agent ends.
-func (a *Agent) serve(l net.Listener) {
+// endpoints returns the handler of all endpoints, without a name before their paths.
+func (a *Agent) endpoints() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/v1/executor", a.executorAPI)
 	mux.HandleFunc("/api/v1/executor/", a.executorAPI)
@@ -30,13 +30,22 @@ func (a *Agent) serve(l net.Listener) {
 	mux.HandleFunc("/monitor/statistics.json", a.legacyContainers(false))
 	mux.HandleFunc("/logging/toggle", health)
 	a.files.Register(mux)
+	return mux
+}
 
+// serve serves the endpoints on l until the agent ends.
+func (a *Agent) serve(l net.Listener) {
+	mux := a.endpoints()
 	outer := http.NewServeMux()
 	outer.Handle("/", mux)
 	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
+	var handler http.Handler = outer
+	if a.cfg.Middleware != nil {
+		handler = a.cfg.Middleware(handler)
+	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	server := &http.Server{
-		Handler:     a.counted(outer),
+		Handler:     a.counted(handler),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	a.requests.Lock()
@@ -59,6 +68,9 @@ func (a *Agent) counted(h http.Handler) http.Handler {
 			return
 		}
 		defer a.requests.Done()
+		if a.loop.Ordered() {
+			r = httpapi.WithKey(r)
+		}
 		h.ServeHTTP(w, r)
 	})
 }

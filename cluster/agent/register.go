@@ -94,7 +94,7 @@ func (a *Agent) connect() {
 	a.conn = c
 	master := a.master
 	a.async(func() func() {
-		end, err := master.Connect(c)
+		end, err := a.cfg.Wire.Connect(a.ctx, master, c)
 		return func() {
 			switch {
 			case a.conn != c:
@@ -102,7 +102,7 @@ func (a *Agent) connect() {
 					end.Close()
 				}
 			case err != nil:
-				if !errors.Is(err, link.ErrNotLeading) {
+				if !errors.Is(err, link.ErrNotLeading) && a.ctx.Err() == nil {
 					a.log.Warn("cannot connect to the master", "error", err)
 				}
 				a.conn = nil

@@ -2,8 +2,8 @@
 // libprocess messages, here as Go values over an in-process connection.
 //
 // A connection is a pair of Ends. Messages sent on one End arrive at the other's handler in order.
-// Either side may close; the other is told. What happens to messages on the way (delay, loss,
-// a partition) is up to the connection's Fault.
+// Either side may close; the other is told. What happens to messages on the way (delay, loss, repetition) is up to the
+// connection's Fault; a partition is a Wire that is cut.
 package link
 
 import (
@@ -29,7 +29,7 @@ type Handler interface {
 
 // Acceptor is the side that agents connect to: a master.
 type Acceptor interface {
-	// Connect opens a connection whose other end is served by agent. It returns
+	// Connect, which must not wait, opens a connection whose other end is served by agent. It returns
 	// ErrNotLeading if the master does not lead.
 	Connect(agent Handler) (*End, error)
 }
@@ -54,6 +54,9 @@ type End struct {
 type pipe struct {
 	mu     sync.Mutex
 	closed bool
+	isCut  bool     // see Wire
+	held   []func() // what is to happen when the cut heals
+	hung   [2]*End  // which sides have closed during the cut
 }
 
 // Pipe makes a connection. What the first End sends arrives at b, what the second sends at a.
@@ -77,7 +80,15 @@ func (e *End) Send(m Message) {
 	e.deliver(m)
 }
 
+// deliver hands a message to the other side, or holds it while the connection is cut.
 func (e *End) deliver(m Message) {
+	if e.pipe.hold(func() { e.pass(m) }) {
+		return
+	}
+	e.pass(m)
+}
+
+func (e *End) pass(m Message) {
 	e.peer.order.Lock()
 	defer e.peer.order.Unlock()
 	e.pipe.mu.Lock()
@@ -90,6 +101,9 @@ func (e *End) deliver(m Message) {
 
 // Close ends the connection. The other side's Closed is called unless it has closed before.
 func (e *End) Close() {
+	if e.pipe.hangUp(e) {
+		return
+	}
 	e.peer.order.Lock()
 	defer e.peer.order.Unlock()
 	e.pipe.mu.Lock()
@@ -99,6 +113,69 @@ func (e *End) Close() {
 	if !was {
 		e.peer.owner.Closed(e.peer)
 	}
+}
+
+// hold keeps what is to happen until the cut heals. It reports false if there is none.
+func (p *pipe) hold(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isCut && p.hung[0] == nil && !p.closed {
+		p.held = append(p.held, f)
+	}
+	return p.isCut
+}
+
+// hangUp notes that a side has closed, if the connection is cut. What is held is lost.
+func (p *pipe) hangUp(e *End) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.isCut:
+		return false
+	case p.hung[0] == nil:
+		p.hung[0], p.held = e, nil
+	case p.hung[0] != e:
+		p.hung[1] = e
+	}
+	return true
+}
+
+func (p *pipe) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isCut = true
+}
+
+// heal lets what was held happen, in order with what is sent meanwhile.
+func (p *pipe) heal() {
+	for {
+		p.mu.Lock()
+		held := p.held
+		p.held = nil
+		if len(held) == 0 {
+			p.isCut = false
+			one, both := p.hung[0], p.hung[1] != nil
+			if both {
+				p.closed = true // nobody is there to be told
+			}
+			p.mu.Unlock()
+			if one != nil && !both {
+				one.Close()
+			}
+			return
+		}
+		p.mu.Unlock()
+		for _, f := range held {
+			f()
+		}
+	}
+}
+
+// isClosed reports whether both sides know that the connection is closed.
+func (p *pipe) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
 }
 
 // SetFault puts f in the way of everything that is sent on this End from now on; nil removes it.
