@@ -14,13 +14,15 @@ type address struct {
 	host string // as the listener has it: an IP address, or a name if it listens in memory
 	ip   string
 	port int
+
+	process int // number of the agent among those at this address, but for the first
 }
 
 // addressOf derives the address from a listener. One that listens on all addresses is reached at
 // the loopback address: everything in an embedded cluster is on one machine.
 func addressOf(l net.Listener) (address, error) {
 	if l == nil {
-		return address{"127.0.0.1", "127.0.0.1", defaultPort}, nil
+		return address{host: "127.0.0.1", ip: "127.0.0.1", port: defaultPort}, nil
 	}
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
@@ -43,5 +45,8 @@ func addressOf(l net.Listener) (address, error) {
 
 func (a address) hostPort() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
-// pid is the name of the agent's process in libprocess.
-func (a address) pid() string { return "slave(1)@" + a.hostPort() }
+// name is that of the agent's process in libprocess.
+func (a address) name() string { return "slave(" + strconv.Itoa(1+a.process) + ")" }
+
+// pid is the name with the address.
+func (a address) pid() string { return a.name() + "@" + a.hostPort() }

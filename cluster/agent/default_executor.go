@@ -14,7 +14,6 @@ package agent
 import (
 	"path/filepath"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
@@ -76,7 +75,7 @@ func (x *defaultExecutor) launch(tasks []*mesospb.TaskInfo) {
 	g := &taskGroup{waiting: map[*taskRun]bool{}}
 	x.groups = append(x.groups, g)
 	for _, t := range tasks {
-		id := &mesospb.ContainerID{Value: proto.String(uuid.NewString()), Parent: x.e.containerID}
+		id := &mesospb.ContainerID{Value: proto.String(a.newUUID().String()), Parent: x.e.containerID}
 		dir := filepath.Join(x.e.dir, "containers", id.GetValue())
 		r := newTaskRun(a, x.e, t, a.newContainer(id, x.e, dir))
 		r.container.onExit = r.exited

@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
@@ -100,7 +99,7 @@ func (a *Agent) addExecutor(f *framework, info *mesospb.ExecutorInfo, kind execu
 		info:        info,
 		kind:        kind,
 		seq:         a.nextSeq(),
-		containerID: &mesospb.ContainerID{Value: proto.String(uuid.NewString())},
+		containerID: &mesospb.ContainerID{Value: proto.String(a.newUUID().String())},
 		tasks:       map[string]*task{},
 	}
 	e.dir = a.executorDir(f.id(), e.id(), e.containerID.GetValue())

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"github.com/google/uuid"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,4 +48,10 @@ func touch(t testing.TB, name string) {
 	if err := os.WriteFile(name, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// newUUID returns the 16 bytes of a random UUID.
+func newUUID() []byte {
+	id := uuid.New()
+	return id[:]
 }

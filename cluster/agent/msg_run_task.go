@@ -46,8 +46,8 @@ func (a *Agent) onRunTask(m link.RunTask) {
 	e := f.executors[info.GetExecutorId().GetValue()]
 	if e == nil {
 		e = a.addExecutor(f, info, kind)
-		t := a.newTask(e, m.Task, nil)
-		if kind == commandKind && a.cfg.Runner != nil && a.runSimulated(e, t) {
+		a.newTask(e, m.Task, nil)
+		if a.simulate(e, m.Task) {
 			return
 		}
 		a.launchExecutor(e, containerOf(info, m.Task))

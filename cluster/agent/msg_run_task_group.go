@@ -34,6 +34,9 @@ func (a *Agent) onRunTaskGroup(m link.RunTaskGroup) {
 		}
 		e = a.addExecutor(f, m.Executor, kind)
 		a.addGroup(e, m.Group)
+		if tasks := m.Group.GetTasks(); len(tasks) > 0 && a.simulate(e, tasks[0]) {
+			return
+		}
 		a.launchExecutor(e, m.Executor.GetContainer())
 	case e.kind == commandKind:
 		dropAll(mesospb.TaskStatus_REASON_TASK_INVALID, "Cannot launch a task group on the executor of a command task")

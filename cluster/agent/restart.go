@@ -82,7 +82,7 @@ func (a *Agent) Resume(l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	if at != a.address {
+	if a.cfg.Host == nil && at != a.address {
 		return fmt.Errorf("agent: cannot resume on %s: executors look for the agent on %s", at.hostPort(), a.address.hostPort())
 	}
 	var failed error
@@ -105,7 +105,9 @@ func (a *Agent) Resume(l net.Listener) error {
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	if l != nil {
+	if a.cfg.Host != nil {
+		a.beHosted()
+	} else if l != nil {
 		a.serve(l)
 	}
 	return nil
@@ -165,11 +167,13 @@ func (a *Agent) stopServing() error {
 	a.server, a.stopRequests = nil, nil
 	a.requests.closed = true
 	a.requests.Unlock()
-	if server == nil {
-		return nil
+	if cancel != nil {
+		cancel() // ends event streams
 	}
-	cancel() // ends event streams
-	err := server.Close()
+	var err error
+	if server != nil {
+		err = server.Close()
+	}
 	a.requests.Wait()
 	return err
 }

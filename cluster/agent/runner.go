@@ -3,10 +3,13 @@ package agent
 // Tasks without processes: scripted ones, for scale and for tests of schedulers, and Go functions of this
 // program.
 //
-//   - A Runner decides for each command task; what it does not take runs as a process.
-//   - Statuses are those of command tasks, with the messages of the script or function, and without a pid.
+//   - A Runner decides for each task; what it does not take runs as a process, unless the agent only simulates. For an executor
+//     that several tasks share, the first decides how all of them run.
+//   - Statuses are those of the tasks' executors, with the messages of the script or function, and without a pid.
 //   - A killed script ends KILLED, after TASK_KILLING if the framework has TASK_KILLING_STATE; a killed function
-//     sees its context end, and has the grace period to return.
+//     sees its context end, and then has all the time it takes.
+//   - A task of a group that does not finish well takes the group with it.
+//   - An executor ends with the last of its tasks; a custom one stays if that task lingers.
 //   - There is no sandbox unless a function asks for one.
 
 import (
@@ -16,14 +19,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/mesokit/mesokit/cluster/agent/internal/process"
-	"github.com/mesokit/mesokit/cluster/internal/loop"
-	"github.com/mesokit/mesokit/mesos/executorpb"
+	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// Runner decides how a command task runs; nil lets it run as a process. It is called on the agent's loop, so
-// it must not wait, nor change the messages.
+// Runner decides how a task runs; nil lets it run as a process. It is called on the agent's loop, so
+// it must not wait, nor change the messages. Package sim has some.
 type Runner func(framework *mesospb.FrameworkInfo, task *mesospb.TaskInfo) *Run
 
 // Run is how a task runs without a process: Func, if it is set, else the script of the other fields. The
@@ -43,6 +44,8 @@ type Run struct {
 	Never bool
 	// KillTakes is the time from KILL to KILLED.
 	KillTakes time.Duration
+	// Lingers keeps a custom executor when this was its last task: until it is shut down.
+	Lingers bool
 
 	// Func runs in a goroutine of its own. The task finishes if it returns nil, fails with the error's text
 	// if not. Its context ends when the task is killed or the agent ends; then it must return.
@@ -56,153 +59,72 @@ type FuncTask struct {
 	// Framework is whom it belongs to. It must not be changed.
 	Framework *mesospb.FrameworkInfo
 
-	sandbox func() (string, error)
+	run *runTask
 }
 
 // Sandbox makes the task's sandbox, if it is not there, and returns its directory.
-func (t FuncTask) Sandbox() (string, error) { return t.sandbox() }
+func (t FuncTask) Sandbox() (string, error) {
+	x := t.run.x
+	return x.e.dir, x.agent.makeFuncSandbox(x.e)
+}
 
-// runSimulated lets the Runner have a task. It reports false if the Runner does not want it.
-func (a *Agent) runSimulated(e *executor, t *task) bool {
-	run := a.cfg.Runner(e.framework.info, t.info)
-	if run == nil {
-		return false
+// Update sends a status of the task. Only state, message, data, healthy, labels and check_status of it are used; the state is
+// RUNNING if it is unset, and must not be terminal.
+func (t FuncTask) Update(status *mesospb.TaskStatus) {
+	s := &mesospb.TaskStatus{
+		State: status.State, Message: status.Message, Data: status.Data, Healthy: status.Healthy, Labels: status.Labels, CheckStatus: status.CheckStatus,
 	}
-	x := &runExecutor{agent: a, e: e, run: *run}
-	e.peer = x
-	e.simulated = true
-	a.executorRegistered(e)
-	return true
-}
-
-// runExecutor is the executor of one such task.
-type runExecutor struct {
-	agent  *Agent
-	e      *executor
-	task   *mesospb.TaskInfo
-	run    Run
-	timer  *loop.Timer
-	cancel context.CancelFunc // of the function
-	began  bool               // a status was sent
-	killed bool
-	ended  bool
-}
-
-func (x *runExecutor) send(event *executorpb.Event) {
-	if event.GetType() == executorpb.Event_ACKNOWLEDGED {
-		return // which is most of the events
+	if s.State == nil || isTerminal(s.GetState()) {
+		s.State = mesospb.TaskState_TASK_RUNNING.Enum()
 	}
-	x.agent.loop.Post(func() { x.handle(event) })
-}
-
-func (x *runExecutor) leave() {}
-
-func (x *runExecutor) handle(event *executorpb.Event) {
-	switch event.GetType() {
-	case executorpb.Event_LAUNCH:
-		x.task = event.GetLaunch().GetTask()
-		if x.run.Never {
-			return
-		}
-		x.update(&mesospb.TaskStatus{State: mesospb.TaskState_TASK_STARTING.Enum()})
-		x.after(x.run.Start, x.running)
-	case executorpb.Event_KILL:
-		x.kill()
-	case executorpb.Event_SHUTDOWN:
-		x.kill()
-	}
-}
-
-// after calls f after d, at once if d is 0.
-func (x *runExecutor) after(d time.Duration, f func()) {
-	x.timer.Stop()
-	if d <= 0 {
-		f()
-		return
-	}
-	x.timer = x.agent.loop.After(d, f)
-}
-
-func (x *runExecutor) running() {
-	x.update(&mesospb.TaskStatus{State: mesospb.TaskState_TASK_RUNNING.Enum()})
-	switch {
-	case x.run.Func != nil:
-		x.call()
-	case x.run.For > 0 || x.run.End != 0:
-		x.after(x.run.For, func() {
-			end := x.run.End
-			if end == 0 {
-				end = mesospb.TaskState_TASK_FINISHED
-			}
-			x.end(end, x.run.Message)
-		})
-	}
-}
-
-// call runs the function.
-func (x *runExecutor) call() {
-	ctx, cancel := context.WithCancel(x.agent.ctx)
-	x.cancel = cancel
-	dir := x.e.dir
-	t := FuncTask{Info: x.task, Framework: x.e.framework.info, sandbox: func() (string, error) { return dir, x.agent.makeFuncSandbox(x.e) }}
-	x.agent.async(func() func() {
-		defer cancel()
-		err := x.run.Func(ctx, t)
-		return func() {
-			switch {
-			case x.killed:
-				x.end(mesospb.TaskState_TASK_KILLED, "")
-			case err != nil:
-				x.end(mesospb.TaskState_TASK_FAILED, err.Error())
-			default:
-				x.end(mesospb.TaskState_TASK_FINISHED, x.run.Message)
-			}
+	t.enter(func() {
+		if !t.run.ended {
+			t.run.update(s)
 		}
 	})
 }
 
-func (x *runExecutor) kill() {
-	if x.killed || x.ended {
-		return
-	}
-	x.killed = true
-	if x.e.framework.has(mesospb.FrameworkInfo_Capability_TASK_KILLING_STATE) && x.began {
-		x.update(&mesospb.TaskStatus{State: mesospb.TaskState_TASK_KILLING.Enum()})
-	}
-	if x.cancel != nil {
-		x.timer.Stop()
-		x.cancel() // the function's return ends the task
-		return
-	}
-	x.after(x.run.KillTakes, func() { x.end(mesospb.TaskState_TASK_KILLED, "") })
+// Message sends bytes to the framework, as from the task's executor.
+func (t FuncTask) Message(data []byte) {
+	x := t.run.x
+	t.enter(func() {
+		x.agent.send(link.ExecutorMessage{FrameworkID: x.e.framework.id(), ExecutorID: x.e.id(), Data: data})
+	})
 }
 
-// end sends the terminal status and ends the executor.
-func (x *runExecutor) end(state mesospb.TaskState, message string) {
-	if x.ended {
-		return
-	}
-	x.ended = true
-	x.timer.Stop()
-	s := &mesospb.TaskStatus{State: state.Enum(), Data: x.run.Data}
-	if message != "" {
-		s.Message = proto.String(message)
-	}
-	if !x.killed {
-		s.Reason = x.run.Reason
-	}
-	x.update(s)
-	done := process.ExitStatus(0)
-	x.agent.executorEnded(x.e, &done)
+// enter runs f on the loop.
+func (t FuncTask) enter(f func()) {
+	a := t.run.x.agent
+	a.loop.Enter(a.address.pid()+" "+t.Info.GetTaskId().GetValue(), f)
 }
 
-func (x *runExecutor) update(s *mesospb.TaskStatus) {
-	x.began = true
-	s.TaskId = x.task.GetTaskId()
-	s.ExecutorId = x.e.info.GetExecutorId()
-	s.Uuid = newUUID()
-	s.ContainerStatus = &mesospb.ContainerStatus{ContainerId: x.e.containerID, NetworkInfos: x.agent.networkInfos()}
-	x.agent.executorUpdate(x.e, s)
+// decide asks the Runner.
+func (a *Agent) decide(f *framework, t *mesospb.TaskInfo) *Run {
+	if a.cfg.Runner != nil {
+		if run := a.cfg.Runner(f.info, t); run != nil {
+			return run
+		}
+	}
+	if a.cfg.Simulated {
+		return &Run{}
+	}
+	return nil
+}
+
+// simulate takes over a new executor whose first task is t, if the Runner wants it.
+func (a *Agent) simulate(e *executor, t *mesospb.TaskInfo) bool {
+	if a.cfg.Runner == nil && !a.cfg.Simulated {
+		return false
+	}
+	run := a.decide(e.framework, t)
+	if run == nil {
+		return false
+	}
+	x := &runExecutor{agent: a, e: e, decided: run, first: t}
+	e.peer = x
+	e.simulated = true
+	a.executorRegistered(e)
+	return true
 }
 
 // makeFuncSandbox runs beside the loop.
@@ -216,4 +138,12 @@ func (a *Agent) makeFuncSandbox(e *executor) error {
 	a.files.Attach(e.dir, e.dir)
 	a.files.Attach(e.dir, virtualPath(e))
 	return relink(e.dir, a.runsDir(e.framework.id(), e.id())+"/latest")
+}
+
+// text is nil for no text.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return proto.String(s)
 }

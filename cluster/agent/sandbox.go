@@ -117,7 +117,7 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 		return err
 	}
 	defer log.Close()
-	err = a.fetch.Fetch(c.ctx, p.uris, c.dir, p.user, log)
+	err = a.fetcher().Fetch(c.ctx, p.uris, c.dir, p.user, log)
 	var failed *fetcher.Error
 	if errors.As(err, &failed) && c.ctx.Err() == nil {
 		a.log.Warn("cannot fetch", "container", c.key, "uri", failed.URI, "error", failed.Err)

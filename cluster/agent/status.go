@@ -16,6 +16,7 @@ package agent
 //     KILLED becomes GONE_BY_OPERATOR for frameworks that know the state.
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,10 +26,19 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// newUUID returns the 16 bytes of a random UUID.
-func newUUID() []byte {
-	id := uuid.New()
-	return id[:]
+// newUUID returns a random UUID. It is called on the loop.
+func (a *Agent) newUUID() (u uuid.UUID) {
+	binary.LittleEndian.PutUint64(u[:8], a.rng.Uint64())
+	binary.LittleEndian.PutUint64(u[8:], a.rng.Uint64())
+	u[6] = u[6]&0x0f | 0x40 // version 4
+	u[8] = u[8]&0x3f | 0x80 // variant of RFC 4122
+	return u
+}
+
+// statusUUID returns the bytes of a new UUID.
+func (a *Agent) statusUUID() []byte {
+	u := a.newUUID()
+	return u[:]
 }
 
 func now() float64 { return float64(time.Now().UnixNano()) / 1e9 }
@@ -92,7 +102,7 @@ func (a *Agent) agentStatus(frameworkID, executorID string, status *mesospb.Task
 	status.Source = mesospb.TaskStatus_SOURCE_AGENT.Enum()
 	status.AgentId = a.info.GetId()
 	status.Timestamp = proto.Float64(now())
-	status.Uuid = newUUID()
+	status.Uuid = a.statusUUID()
 	if executorID != "" {
 		status.ExecutorId = &mesospb.ExecutorID{Value: proto.String(executorID)}
 	}

@@ -48,7 +48,7 @@ func (r *taskRun) update(status *mesospb.TaskStatus) {
 	status.TaskId = r.task.GetTaskId()
 	status.ExecutorId = &mesospb.ExecutorID{Value: proto.String(r.e.id())}
 	status.Source = mesospb.TaskStatus_SOURCE_EXECUTOR.Enum()
-	status.Uuid = newUUID()
+	status.Uuid = r.agent.statusUUID()
 	status.Timestamp = proto.Float64(now())
 	if r.nested {
 		status.ContainerStatus = &mesospb.ContainerStatus{ContainerId: r.container.id}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mesokit/mesokit/cluster/allocator"
+	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	ID string
 	// Seed makes ids and the order of offers repeatable; 0 means random.
 	Seed uint64
+	// Engine runs the master together with agents; nil means a goroutine of its own.
+	Engine *loop.Engine
 	// Logger gets what happens; nil means nothing is logged.
 	Logger *slog.Logger
 

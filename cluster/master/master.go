@@ -86,7 +86,7 @@ func New(cfg Config) (*Master, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	m := &Master{cfg: cfg, log: cfg.Logger, addr: cfg.Listener.Addr().String(), loop: loop.New(), served: make(chan struct{})}
+	m := &Master{cfg: cfg, log: cfg.Logger, addr: cfg.Listener.Addr().String(), loop: loop.On(cfg.Engine), served: make(chan struct{})}
 	m.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6d6173746572))
 	if m.cfg.ID == "" {
 		m.cfg.ID = m.newUUID().String()
@@ -161,6 +161,9 @@ func (m *Master) counted(next http.Handler) http.Handler {
 			return
 		}
 		defer m.handlers.Done()
+		if m.loop.Ordered() {
+			r = httpapi.WithKey(r)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
