@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
+	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/executorpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -102,16 +103,22 @@ func (a *Agent) executorCall(call *executorpb.Call) *problem {
 // serveSubscribe answers SUBSCRIBE with the stream of events.
 func (a *Agent) serveSubscribe(w http.ResponseWriter, r *http.Request, call *executorpb.Call, c codec.Codec) {
 	stream := httpapi.NewStream(c)
+	info := httpapi.StreamInfo{API: "executor", Framework: call.GetFrameworkId().GetValue(), Executor: call.GetExecutorId().GetValue()}
 	var p *problem
-	if !a.do(w, r, func() { p = a.callSubscribe(call, stream) }) {
+	if !a.do(w, r, func() {
+		p = a.callSubscribe(call, stream)
+		if f := a.frameworks[info.Framework]; f != nil {
+			info.Name = f.info.GetName()
+		}
+	}) {
 		return
 	}
 	if p != nil {
 		httpapi.Error(w, p.status, p.text)
 		return
 	}
-	stream.Serve(r.Context(), w)
-	a.loop.Post(func() { a.streamEnded(call, stream) })
+	stream.ServeAs(r.Context(), w, info)
+	a.loop.Enter("end of "+loop.Key(r.Context()), func() { a.streamEnded(call, stream) })
 }
 
 // validateExecutorCall returns what is wrong with a call, "" if nothing is.

@@ -45,10 +45,12 @@ func (m *Master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 	}
 	stream := httpapi.NewStream(cd)
 	var f *framework
-	var streamID string
+	var id, streamID string
 	err := m.loop.Do(r.Context(), func() {
 		streamID = m.newUUID().String()
-		f = m.subscribe(c.GetSubscribe(), stream, streamID)
+		if f = m.subscribe(c.GetSubscribe(), stream, streamID); f != nil {
+			id = f.id
+		}
 	})
 	if err != nil {
 		// The subscription may still happen; nobody would ever serve the stream.
@@ -61,9 +63,9 @@ func (m *Master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 		return
 	}
 	w.Header().Set("Mesos-Stream-Id", streamID)
-	stream.Serve(r.Context(), w)
+	stream.ServeAs(r.Context(), w, httpapi.StreamInfo{API: "scheduler", Framework: id, Name: c.GetSubscribe().GetFrameworkInfo().GetName()})
 	if f != nil {
-		m.loop.Post(func() { m.disconnect(f, stream) })
+		m.loop.Enter("end of "+streamID, func() { m.disconnect(f, stream) })
 	}
 }
 
@@ -71,6 +73,9 @@ func (m *Master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 func (m *Master) subscribe(s *schedulerpb.Call_Subscribe, stream *httpapi.Stream, streamID string) *framework {
 	info := s.GetFrameworkInfo()
 	compiled, err := m.validateFramework(info, s.GetSuppressedRoles(), s.GetOfferConstraints())
+	if err == nil {
+		err = m.authorizeFramework(info)
+	}
 	id := info.GetId().GetValue()
 	f := m.frameworks[id]
 	switch {

@@ -65,8 +65,8 @@ func (m *Master) serveSubscribeOperator(w http.ResponseWriter, r *http.Request, 
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}
-	s.stream.Serve(r.Context(), w)
-	m.loop.Post(drop)
+	s.stream.ServeAs(r.Context(), w, httpapi.StreamInfo{API: "operator"})
+	m.loop.Enter("end of "+loop.Key(r.Context()), drop)
 }
 
 func (m *Master) beatOperator(s *subscriber) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -18,11 +19,39 @@ type Stream struct {
 	recordIO bool // the Content-Type is that of the framing
 
 	mu     sync.Mutex
-	queue  []proto.Message
+	queue  []queued
 	closed bool
 	wake   chan struct{}
 	done   chan struct{}
 }
+
+// queued is a message, and when it was sent.
+type queued struct {
+	message proto.Message
+	at      time.Time
+}
+
+// StreamInfo says what a stream is.
+type StreamInfo struct {
+	API       string // scheduler, executor or operator
+	Framework string // id; empty for operators
+	Name      string // of the framework
+	Executor  string
+}
+
+// Tap stands between a stream and its client: to play faults.
+type Tap interface {
+	// Event is called with each message in the place of writing it, with the time at which it was sent. write writes to the
+	// client. An error ends the stream.
+	Event(ctx context.Context, m proto.Message, sent time.Time, frame []byte, write func([]byte) error) error
+	// Ended is closed when the stream is to end.
+	Ended() <-chan struct{}
+	// Close is called when the stream has ended.
+	Close()
+}
+
+// Tapper is what a ResponseWriter may be, so that streams written to it are tapped.
+type Tapper interface{ TapStream(StreamInfo) Tap }
 
 // NewStream returns a stream that encodes with c. Serve must be called for it.
 func NewStream(c codec.Codec) *Stream {
@@ -43,7 +72,7 @@ func (s *Stream) Send(m proto.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.queue = append(s.queue, m)
+		s.queue = append(s.queue, queued{m, time.Now()})
 		s.signal()
 	}
 }
@@ -68,9 +97,19 @@ func (s *Stream) signal() {
 
 // Serve writes the header of a 200 response and then what is sent, until the stream is closed,
 // ctx ends or the client goes away.
-func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
+func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) { s.ServeAs(ctx, w, StreamInfo{}) }
+
+// ServeAs is Serve for a stream that says what it is.
+func (s *Stream) ServeAs(ctx context.Context, w http.ResponseWriter, info StreamInfo) {
 	defer close(s.done)
 	defer s.Close()
+	var tap Tap
+	var ended <-chan struct{} // never, without a tap
+	if t, ok := w.(Tapper); ok && info.API != "" {
+		tap = t.TapStream(info)
+		ended = tap.Ended()
+		defer tap.Close()
+	}
 	w.Header().Set("Content-Type", s.codec.MediaType())
 	if s.recordIO {
 		w.Header().Set("Content-Type", codec.MediaTypeRecordIO)
@@ -81,6 +120,12 @@ func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
 	if rc.Flush() != nil {
 		return
 	}
+	write := func(b []byte) error {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		return rc.Flush()
+	}
 	var body, frame []byte
 	for {
 		s.mu.Lock()
@@ -90,13 +135,18 @@ func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
 		if len(batch) > 0 {
 			// Mesos writes each record as one chunk, and there are clients which count on
 			// a chunk to hold exactly one (the npm package mesos-framework does).
-			for _, m := range batch {
+			for _, q := range batch {
 				var err error
-				if body, err = s.codec.Append(body[:0], m); err != nil {
+				if body, err = s.codec.Append(body[:0], q.message); err != nil {
 					return
 				}
 				frame = recordio.AppendFrame(frame[:0], body)
-				if _, err := w.Write(frame); err != nil || rc.Flush() != nil {
+				if tap == nil {
+					err = write(frame)
+				} else {
+					err = tap.Event(ctx, q.message, q.at, frame, write)
+				}
+				if err != nil {
 					return
 				}
 			}
@@ -107,6 +157,8 @@ func (s *Stream) Serve(ctx context.Context, w http.ResponseWriter) {
 		}
 		select {
 		case <-s.wake:
+		case <-ended:
+			return
 		case <-ctx.Done():
 			return
 		}
