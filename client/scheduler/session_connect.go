@@ -287,7 +287,8 @@ func (s *Session) attend(ctx context.Context, sub *Subscription, from string, ma
 		s.transport.Close()
 	}
 	s.setSubscription(nil, err)
-	s.trace(ctx, SessionTrace{Kind: TraceDisconnected, Master: sub.Master(), Err: err})
+	s.waitForTeardown(ctx) // which may be why
+	s.trace(ctx, SessionTrace{Kind: TraceDisconnected, Master: sub.Master(), Err: err, Expected: ctx.Err() != nil})
 	s.queue.push(item{disconnected: &Disconnected{Master: sub.Master(), Err: err}})
 	return err
 }

@@ -140,5 +140,8 @@ func TestTracerAndLogTellTheStoryOfASession(t *testing.T) {
 				t.Errorf("the log lacks %q:\n%s", text, out.String())
 			}
 		}
+		if n := strings.Count(out.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings; the end that was asked for is none:\n%s", n, out.String())
+		}
 	})
 }

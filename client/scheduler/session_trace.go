@@ -45,6 +45,8 @@ type SessionTrace struct {
 	Failures    int
 	Delay       time.Duration
 	Err         error
+	// Expected: the connection is lost because the session ends.
+	Expected bool
 }
 
 func (s *Session) trace(ctx context.Context, data SessionTrace) {
@@ -54,7 +56,8 @@ func (s *Session) trace(ctx context.Context, data SessionTrace) {
 	}
 }
 
-// LogSessions returns a SessionTracer that writes to log: failures as warnings, connections as information and
+// LogSessions returns a SessionTracer that writes to log: failures as warnings, connections and their
+// expected ends as information and
 // the rest for debugging.
 func LogSessions(log *slog.Logger) SessionTracer { return sessionLogger{log} }
 
@@ -66,6 +69,9 @@ func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
 	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed:
 		level = slog.LevelWarn
 	case TraceConnected, TraceEnded:
+		level = slog.LevelInfo
+	}
+	if d.Expected {
 		level = slog.LevelInfo
 	}
 	if !l.log.Enabled(ctx, level) {
