@@ -57,8 +57,7 @@ func (s *Session) trace(ctx context.Context, data SessionTrace) {
 }
 
 // LogSessions returns a SessionTracer that writes to log: failures as warnings, connections and their
-// expected ends as information and
-// the rest for debugging.
+// expected ends as information and the rest for debugging.
 func LogSessions(log *slog.Logger) SessionTracer { return sessionLogger{log} }
 
 type sessionLogger struct{ log *slog.Logger }
