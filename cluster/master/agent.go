@@ -140,8 +140,12 @@ func (a *agent) describe(d link.Description) {
 	host, port, _ := net.SplitHostPort(d.Address)
 	number, _ := strconv.Atoi(port)
 	path, _, _ := strings.Cut(d.PID, "@")
+	scheme := "http"
+	if d.HTTPS {
+		scheme = "https"
+	}
 	a.url = &mesospb.URL{
-		Scheme:  proto.String("http"),
+		Scheme:  &scheme,
 		Address: &mesospb.Address{Hostname: a.info.Hostname, Ip: &host, Port: proto.Int32(int32(number))},
 		Path:    proto.String("/" + path),
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
@@ -84,7 +85,12 @@ func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 	if !httpapi.ReadCall(w, r, &call) {
 		return
 	}
-	if err := validateCall(&call); err != nil {
+	caller := auth.FromContext(r.Context())
+	err := validateCall(&call)
+	if err == nil {
+		err = adoptPrincipal(caller, &call)
+	}
+	if err != nil {
 		httpapi.Error(w, http.StatusBadRequest, "Failed to validate scheduler::Call: "+err.Error())
 		return
 	}
@@ -104,7 +110,7 @@ func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var got answer
-	if err := m.loop.Do(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"]) }); err != nil {
+	if err := m.loop.Do(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"], caller) }); err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}
@@ -121,12 +127,16 @@ func (a answer) write(w http.ResponseWriter) {
 }
 
 // call runs a call other than SUBSCRIBE.
-func (m *Master) call(c *schedulerpb.Call, streamID []string) answer {
+func (m *Master) call(c *schedulerpb.Call, streamID []string, caller *auth.Principal) answer {
 	id := c.GetFrameworkId().GetValue()
 	f := m.frameworks[id]
-	switch {
-	case f == nil:
+	if f == nil {
 		return answer{http.StatusBadRequest, "Framework cannot be found"}
+	}
+	if err := samePrincipal(caller, f.info.GetPrincipal()); err != nil {
+		return badRequest(err)
+	}
+	switch {
 	case !f.connected:
 		return answer{http.StatusForbidden, "Framework is not subscribed"}
 	case len(streamID) == 0:

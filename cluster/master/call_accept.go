@@ -148,6 +148,9 @@ func (x *acceptance) fail(op *mesospb.Offer_Operation, why error) {
 	reason := mesospb.TaskStatus_REASON_TASK_INVALID
 	if op.GetType() == mesospb.Offer_Operation_LAUNCH_GROUP {
 		reason = mesospb.TaskStatus_REASON_TASK_GROUP_INVALID
+		if _, ok := why.(unauthorized); ok {
+			reason = mesospb.TaskStatus_REASON_TASK_GROUP_UNAUTHORIZED
+		}
 	}
 	for _, t := range tasksOf(op) {
 		x.taskError(t, reason, why)

@@ -38,6 +38,9 @@ func (m *Master) callUpdateFramework(f *framework, c *schedulerpb.Call) answer {
 	if err != nil {
 		return answer{http.StatusBadRequest, "'UpdateFramework.framework_info' is not valid: " + err.Error()}
 	}
+	if err := m.authorizeFramework(info); err != nil {
+		return answer{http.StatusForbidden, err.Error()}
+	}
 	m.changeFramework(f, info, u.GetSuppressedRoles(), u.GetOfferConstraints(), compiled)
 	m.publishFrameworkUpdated(f)
 	return answer{status: http.StatusOK}

@@ -2,6 +2,7 @@ package master
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mesokit/mesokit/cluster/allocator"
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
@@ -62,6 +64,13 @@ type Config struct {
 	// MaxCompletedFrameworks, MaxCompletedTasks and MaxUnreachableTasks bound what is remembered, the latter
 	// two per framework; 0 means 50, 1000 and 1000.
 	MaxCompletedFrameworks, MaxCompletedTasks, MaxUnreachableTasks int
+
+	// TLS makes the endpoints https; nil means http.
+	TLS *tls.Config
+	// Realms holds who lets whom ask by HTTP; realms without an authenticator are open.
+	Realms auth.Realms
+	// Authorizer judges who may do what; nil allows everybody everything.
+	Authorizer *auth.Authorizer
 
 	// Middleware, if set, wraps the HTTP endpoints: to answer calls with any status, delay or count them.
 	Middleware func(http.Handler) http.Handler

@@ -22,7 +22,7 @@ import (
 // respondWith builds a value on the loop and answers with it.
 func (m *Master) respondWith(w http.ResponseWriter, r *http.Request, build func() any) {
 	var value any
-	if err := m.loop.Do(r.Context(), func() { value = build() }); err != nil {
+	if err := m.doFor(r, func() { value = build() }); err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}

@@ -49,7 +49,8 @@ type Master struct {
 	files   *files.Files
 	fileMux *http.ServeMux
 
-	state // of the loop
+	caller caller // of the loop
+	state         // of the loop
 }
 
 // state is what the loop owns.
@@ -111,7 +112,7 @@ func New(cfg Config) (*Master, error) {
 	}
 	go func() {
 		defer close(m.served)
-		if err := m.server.Serve(cfg.Listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := m.server.Serve(m.secured(cfg.Listener)); !errors.Is(err, http.ErrServerClosed) {
 			m.log.Error("the master no longer accepts connections", "error", err)
 		}
 	}()
@@ -200,7 +201,7 @@ func (m *Master) Close() error {
 func (m *Master) Addr() string { return m.addr }
 
 // URL returns the base URL of the HTTP endpoints, without a slash at the end.
-func (m *Master) URL() string { return "http://" + m.addr }
+func (m *Master) URL() string { return m.scheme() + "://" + m.addr }
 
 // Info returns what the master says of itself. It must not be changed.
 func (m *Master) Info() *mesospb.MasterInfo { return m.info }

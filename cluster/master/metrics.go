@@ -112,9 +112,6 @@ func (m *Master) flags() map[string]string {
 		"allocator":                             "hierarchical",
 		"authenticate_agents":                   "false",
 		"authenticate_frameworks":               "false",
-		"authenticate_http_frameworks":          "false",
-		"authenticate_http_readonly":            "false",
-		"authenticate_http_readwrite":           "false",
 		"filter_gpu_resources":                  flag(!m.cfg.OfferGPUsToAll),
 		"framework_sorter":                      "drf",
 		"hostname":                              m.cfg.Hostname,
@@ -138,6 +135,7 @@ func (m *Master) flags() map[string]string {
 	if m.cfg.Roles != nil {
 		f["roles"] = strings.Join(m.cfg.Roles, ",")
 	}
+	m.securityFlags(f)
 	return f
 }
 

@@ -21,6 +21,10 @@ import (
 
 func (x *acceptance) launch(op *mesospb.Offer_Operation) error {
 	for _, t := range op.GetLaunch().GetTaskInfos() {
+		if err := x.authorizeTask(t); err != nil {
+			x.taskError(t, mesospb.TaskStatus_REASON_TASK_UNAUTHORIZED, err)
+			continue
+		}
 		if err := x.launchTask(t); err != nil {
 			x.taskError(t, mesospb.TaskStatus_REASON_TASK_INVALID, err)
 		}

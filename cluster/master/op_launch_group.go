@@ -22,6 +22,11 @@ func (x *acceptance) launchGroup(op *mesospb.Offer_Operation) error {
 	if len(tasks) == 0 {
 		return wireError("Task group cannot be empty")
 	}
+	for _, t := range tasks {
+		if err := x.authorizeTask(t); err != nil {
+			return err
+		}
+	}
 	seen := map[string]bool{}
 	for _, t := range tasks {
 		if err := x.validateTask(t); err != nil {

@@ -30,11 +30,17 @@ func (x *acceptance) reserve(op *mesospb.Offer_Operation) error {
 	if err := validateReserve(op.GetReserve().GetResources(), x.reserver()); err != nil {
 		return err
 	}
+	if err := x.authorizeOperation(op); err != nil {
+		return err
+	}
 	return x.convert(op)
 }
 
 func (x *acceptance) unreserve(op *mesospb.Offer_Operation) error {
 	if err := validateUnreserve(op.GetUnreserve().GetResources()); err != nil {
+		return err
+	}
+	if err := x.authorizeOperation(op); err != nil {
 		return err
 	}
 	return x.convert(op)

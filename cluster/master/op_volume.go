@@ -18,12 +18,18 @@ func (x *acceptance) create(op *mesospb.Offer_Operation) error {
 	if err := validateCreate(op.GetCreate().GetVolumes(), x.m.alloc.Total(x.agent.id), x.framework.info.Principal, x.framework.caps.shared); err != nil {
 		return err
 	}
+	if err := x.authorizeOperation(op); err != nil {
+		return err
+	}
 	return x.convert(op)
 }
 
 func (x *acceptance) destroy(op *mesospb.Offer_Operation) error {
 	volumes := op.GetDestroy().GetVolumes()
 	if err := x.m.validateDestroy(x.agent, volumes); err != nil {
+		return err
+	}
+	if err := x.authorizeOperation(op); err != nil {
 		return err
 	}
 	for _, v := range volumes {
@@ -38,11 +44,17 @@ func (x *acceptance) growVolume(op *mesospb.Offer_Operation) error {
 	if err := validateGrow(op.GetGrowVolume().GetVolume(), op.GetGrowVolume().GetAddition()); err != nil {
 		return err
 	}
+	if err := x.authorizeOperation(op); err != nil {
+		return err
+	}
 	return x.convertForLater(op)
 }
 
 func (x *acceptance) shrinkVolume(op *mesospb.Offer_Operation) error {
 	if err := validateShrink(op.GetShrinkVolume().GetVolume(), op.GetShrinkVolume().GetSubtract().GetValue()); err != nil {
+		return err
+	}
+	if err := x.authorizeOperation(op); err != nil {
 		return err
 	}
 	return x.convertForLater(op)

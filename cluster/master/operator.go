@@ -128,7 +128,7 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 	}
 	var response *masterpb.Response
 	var got answer
-	err := m.loop.Do(r.Context(), func() { response, got = m.operatorCall(k, call) })
+	err := m.doFor(r, func() { response, got = m.operatorCall(k, call) })
 	switch {
 	case err != nil:
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
@@ -141,6 +141,9 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 
 // operatorCall runs a call on the loop.
 func (m *Master) operatorCall(k operatorCall, call *masterpb.Call) (*masterpb.Response, answer) {
+	if response, got, granted := m.guard(call.GetType()); !granted {
+		return response, got
+	}
 	if k.read != nil {
 		return k.read(m, call)
 	}

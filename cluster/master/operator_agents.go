@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/mesos/duration"
 	"github.com/mesokit/mesokit/mesos/masterpb"
@@ -30,6 +31,9 @@ func (m *Master) teardown(id string) answer {
 	f := m.frameworks[id]
 	if f == nil {
 		return answer{http.StatusBadRequest, "No framework found with specified ID"}
+	}
+	if !m.may(auth.TeardownFrameworks, f.info.GetPrincipal()) {
+		return forbidden
 	}
 	m.removeFramework(f)
 	return ok

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/allocator"
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/quotapb"
@@ -27,6 +28,9 @@ import (
 func (m *Master) opGetQuota() *masterpb.Response {
 	status := &quotapb.QuotaStatus{}
 	for _, role := range sortedKeys(m.quotas) {
+		if !m.may(auth.GetQuotas, role) {
+			continue
+		}
 		q := m.quotas[role]
 		info := &quotapb.QuotaInfo{Role: proto.String(role)}
 		for _, name := range sortedKeys(q.guarantees) {
@@ -101,6 +105,9 @@ func (m *Master) opUpdateQuota(c *masterpb.Call_UpdateQuota) answer {
 		if name := m.overcommitted(next); name != "" {
 			return answer{http.StatusBadRequest, "Invalid QuotaConfig: total quota guarantees exceed the cluster's " + name + " (use 'force' to bypass this check)"}
 		}
+	}
+	if len(next) > 0 && !m.may(auth.UpdateQuotas, sortedKeys(next)...) {
+		return forbidden
 	}
 	for _, role := range sortedKeys(next) {
 		m.setQuota(role, next[role])
@@ -179,6 +186,9 @@ func (m *Master) opSetQuota(c *masterpb.Call_SetQuota) answer {
 			return answer{http.StatusConflict, "Heuristic capacity check for set quota request failed: Not enough available cluster capacity of " + name}
 		}
 	}
+	if !m.may(auth.UpdateQuotas, role) {
+		return forbidden
+	}
 	m.setQuota(role, q)
 	return ok
 }
@@ -190,6 +200,9 @@ func (m *Master) opRemoveQuota(c *masterpb.Call_RemoveQuota) answer {
 func (m *Master) removeQuota(role string) answer {
 	if m.quotas[role] == nil {
 		return answer{http.StatusBadRequest, "Failed to remove quota for path '/" + role + "': Role '" + role + "' has no quota set"}
+	}
+	if !m.may(auth.UpdateQuotas, role) {
+		return forbidden
 	}
 	m.setQuota(role, &quotaConfig{})
 	return ok
@@ -209,6 +222,11 @@ func (m *Master) updateWeights(infos []*mesospb.WeightInfo) answer {
 		}
 		if v := w.GetWeight(); !(v > 0) || math.IsInf(v, 0) {
 			return answer{http.StatusBadRequest, "Failed to validate update weights request JSON for role '" + w.GetRole() + "': Invalid weight: Weights must be positive"}
+		}
+	}
+	for _, w := range infos {
+		if !m.may(auth.UpdateWeights, w.GetRole()) {
+			return forbidden
 		}
 	}
 	for _, w := range infos {

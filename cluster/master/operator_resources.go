@@ -54,6 +54,9 @@ func (m *Master) operate(agentID *mesospb.AgentID, op *mesospb.Offer_Operation) 
 	if err := m.validateOperate(a, op); err != nil {
 		return answer{http.StatusBadRequest, "Invalid " + op.GetType().String() + " operation on agent " + a.id + ": " + err.Error()}
 	}
+	if action, objects := actionOf(op); m.caller.remote && !m.mayOperate(m.caller.principal, action, objects) {
+		return forbidden
+	}
 	conversions, err := resources.Conversions(op)
 	if err != nil {
 		return badRequest(err)
@@ -91,11 +94,11 @@ func (m *Master) validateOperate(a *agent, op *mesospb.Offer_Operation) error {
 	}
 	switch op.GetType() {
 	case mesospb.Offer_Operation_RESERVE:
-		return validateReserve(op.GetReserve().GetResources(), reservation{operator: true})
+		return validateReserve(op.GetReserve().GetResources(), reservation{operator: true, principal: m.callerPrincipal()})
 	case mesospb.Offer_Operation_UNRESERVE:
 		return validateUnreserve(op.GetUnreserve().GetResources())
 	case mesospb.Offer_Operation_CREATE:
-		return validateCreate(op.GetCreate().GetVolumes(), a.desc.Total, nil, true)
+		return validateCreate(op.GetCreate().GetVolumes(), a.desc.Total, m.callerPrincipal(), true)
 	case mesospb.Offer_Operation_DESTROY:
 		return m.validateDestroy(a, op.GetDestroy().GetVolumes())
 	case mesospb.Offer_Operation_GROW_VOLUME:

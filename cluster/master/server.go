@@ -66,6 +66,9 @@ func (m *Master) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		if !ok || rest != "" && (rest[0] != '/' || rt.exact) {
 			continue
 		}
+		if r = m.authenticate(w, r, rt.path, path); r == nil {
+			return
+		}
 		if rt.leader && !m.leads() {
 			m.redirect(w, r, "/master"+path)
 			return

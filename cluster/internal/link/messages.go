@@ -73,6 +73,7 @@ type Description struct {
 	Version      string
 	PID          string // slave(1)@127.0.0.1:5051
 	Address      string // host:port of its HTTP endpoints
+	HTTPS        bool   // they are behind TLS
 	Capabilities []mesospb.AgentInfo_Capability_Type
 	// Total holds all resources, dynamic reservations and volumes included.
 	Total []*mesospb.Resource
