@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/mesokit/mesokit/cluster/agent"
+	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/cluster/master"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -29,6 +29,7 @@ type Cluster struct {
 	dir    string
 	ownDir bool // dir is temporary
 	master *master.Master
+	shared shared
 
 	mu     sync.Mutex
 	agents []*Agent
@@ -54,15 +55,14 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Listen == nil {
-		cfg.Listen = func(ctx context.Context, address string) (net.Listener, error) {
-			return new(net.ListenConfig).Listen(ctx, "tcp", address)
-		}
-	}
+	cfg.Listen = cfg.listenFunc()
 	if cfg.Agents == nil {
 		cfg.Agents = Agents(1, AgentConfig{})
 	}
 	c := &Cluster{cfg: cfg}
+	if cfg.Seed != 0 {
+		c.shared.engine = loop.NewEngine(true)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -83,14 +83,14 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 		AgentPingInterval:  cfg.AgentPingInterval, AgentPingMisses: cfg.AgentPingMisses,
 		AgentReregisterTimeout: cfg.AgentReregisterTimeout,
 		Logger:                 cfg.Logger.With("component", "master"),
+		Seed:                   cfg.Seed,
+		Engine:                 c.shared.engine,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
 	}
-	for _, a := range cfg.Agents {
-		if _, err := c.AddAgent(ctx, a); err != nil {
-			return nil, err
-		}
+	if err := c.startAgents(ctx, cfg.Agents); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -114,6 +114,18 @@ func (c *Cluster) makeDir() (err error) {
 
 // AddAgent starts one more agent and returns when it is registered.
 func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+	a, err := c.newAgent(ctx, cfg)
+	if err == nil {
+		err = c.join(ctx, a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// newAgent starts an agent.
+func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -128,12 +140,7 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		return nil, err
 	}
 
-	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
-	if err != nil {
-		return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
-	}
-	a, err := agent.New(agent.Config{
-		Listener:     listener,
+	config := agent.Config{
 		Master:       c.master,
 		WorkDir:      dir,
 		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
@@ -143,22 +150,47 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		Domain:       domain,
 		Attributes:   cfg.Attributes,
 		Logger:       c.cfg.Logger.With("component", "agent"),
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
+		Runner:       cfg.Runner,
+		Seed:         c.cfg.seedOf(n),
 	}
-	id, err := a.ID(ctx)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.Close())
+	if cfg.Simulated {
+		if cfg.Address != "" {
+			return nil, fmt.Errorf("cluster: a simulated agent has no address of its own; leave out %q", cfg.Address)
+		}
+		if err := c.simulate(ctx, &config); err != nil {
+			return nil, err
+		}
+	} else {
+		if config.Listener, err = c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0")); err != nil {
+			return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
+		}
+		if c.cfg.Seed != 0 {
+			config.Engine = c.shared.engine
+		}
 	}
-	added := &Agent{ID: id, Hostname: cmp.Or(cfg.Hostname, "localhost"), Address: a.Addr(), agent: a}
+	a, err := agent.New(config)
+	if err != nil {
+		err = fmt.Errorf("cluster: %w", err)
+		if config.Listener != nil {
+			err = errors.Join(err, config.Listener.Close())
+		}
+		return nil, err
+	}
+	return &Agent{Hostname: config.Hostname, Address: a.Addr(), agent: a}, nil
+}
+
+// join waits until an agent is registered, and makes it one of the cluster.
+func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
+	if a.ID, err = a.agent.ID(ctx); err != nil {
+		return errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.agent.Close())
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, errors.Join(ErrClosed, a.Close())
+		return errors.Join(ErrClosed, a.agent.Close())
 	}
-	c.agents = append(c.agents, added)
-	return added, nil
+	c.agents = append(c.agents, a)
+	return nil
 }
 
 // withPorts gives the n-th agent of a cluster ports of its own, unless its resources name some or
@@ -221,6 +253,7 @@ func (c *Cluster) Close() error {
 	if c.master != nil {
 		errs = append(errs, c.master.Close())
 	}
+	errs = append(errs, c.shared.close())
 	if c.ownDir && c.dir != "" {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}

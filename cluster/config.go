@@ -39,9 +39,16 @@ type Config struct {
 	// Logger gets what the master and agents have to say; nil means nothing is logged.
 	Logger *slog.Logger
 
-	// Listen makes the listeners of the master and agents; nil means TCP. Tests that run
-	// in a testing/synctest bubble listen in memory.
+	// Listen makes the listeners of the master and agents; nil means TCP, or Network.
 	Listen func(ctx context.Context, address string) (net.Listener, error)
+
+	// Network is where the cluster listens in memory, for testing/synctest bubbles; nil means TCP.
+	Network *Network
+
+	// Seed, if it is not 0, makes what happens repeatable: ids, the order of offers, and in a testing/synctest bubble with a
+	// Network and simulated agents everything, down to the order of what happens at the same time. What comes from outside then
+	// takes a microsecond. All of the cluster shares one goroutine.
+	Seed uint64
 }
 
 // AgentConfig describes one agent. The zero value has the resources of this machine.
@@ -69,6 +76,15 @@ type AgentConfig struct {
 
 	// Domain is the fault domain, "region/zone"; empty means none.
 	Domain string `json:"domain,omitempty"`
+
+	// Simulated makes an agent that starts no processes and writes no files: its tasks run as Runner says, or until they
+	// are killed. It is light: ten thousand of them are ready within a second, and share one listener, where each is served
+	// below the path that its offers name, such as /slave(7). Address must be empty.
+	Simulated bool `json:"simulated,omitempty"`
+
+	// Runner decides how tasks run without a process, as package sim has it. What it does not take runs as a process, unless the
+	// agent is Simulated. It must not wait.
+	Runner Runner `json:"-"`
 }
 
 // Disk is a disk of an agent of its own, beside the one with the work directory.
