@@ -236,3 +236,20 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestUnknownCommandIsBadUsage(t *testing.T) {
+	got := mesokit(t, t.Context(), "nonsense")
+	if got.code != exitUsage || !strings.Contains(got.stderr, `"nonsense"`) {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+	if got := mesokit(t, t.Context()); got.code != 0 || !strings.Contains(got.stdout, "Available Commands") {
+		t.Errorf("without arguments: exit code %d, stdout %q", got.code, got.stdout)
+	}
+}
+
+func TestTimeoutSaysWhyNobodyWasReached(t *testing.T) {
+	got := mesokit(t, t.Context(), "run", "--master", "127.0.0.1:1", "--timeout", "1s", "--", "true")
+	if got.code != exitTimeout || !strings.Contains(got.stderr, "connection refused") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+}

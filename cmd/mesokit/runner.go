@@ -139,6 +139,9 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	switch _, told := errors.AsType[*exitError](err); {
 	case ctx.Err() != nil:
+		if last := r.trouble.Load(); last != nil && last.err != nil && !r.subscribed.Load() {
+			r.say("not subscribed so far: %v", last.err)
+		}
 		return endOf(ctx)
 	case told:
 		return err
