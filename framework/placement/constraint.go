@@ -1,5 +1,12 @@
 package placement
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
 // Field is what a constraint looks at: the name of an attribute, or one of the constants.
 type Field string
 
@@ -17,7 +24,7 @@ type Operator uint8
 // satisfy Like and Is if any of them does; the other operators take them together as one value.
 const (
 	Unique  Operator = iota + 1 // at most one instance per value
-	Cluster                     // all instances on one value: the given one, or that of the first instance
+	Cluster                     // all instances on one value: the given one, or the one that most instances are on
 	GroupBy                     // instances spread evenly over the values; Value may say how many values there are
 	Like                        // the value matches the RE2 expression Value, as a whole
 	Unlike                      // it does not match
@@ -26,8 +33,42 @@ const (
 	IsNot                       // it is not
 )
 
+// wants says whether an operator takes a value.
+type wants uint8
+
+const (
+	noValue wants = iota
+	anyValue
+	aValue
+	aCount
+	anyCount
+	anExpression
+)
+
+var operators = [...]struct {
+	name  string
+	value wants
+}{
+	Unique: {"UNIQUE", noValue}, Cluster: {"CLUSTER", anyValue}, GroupBy: {"GROUP_BY", anyCount},
+	Like: {"LIKE", anExpression}, Unlike: {"UNLIKE", anExpression},
+	MaxPer: {"MAX_PER", aCount}, Is: {"IS", aValue}, IsNot: {"IS_NOT", aValue},
+}
+
+// String returns the operator as Marathon writes it, e.g. GROUP_BY.
+func (o Operator) String() string {
+	if o == 0 || int(o) >= len(operators) {
+		return "UNKNOWN"
+	}
+	return operators[o].name
+}
+
 // Constraint restricts the agents that instances of a group may run on, or ranks them if it is soft. The text form is
 // Marathon's: see ParseConstraint.
+//
+// GROUP_BY balances over the values of the agents that could take another instance at that moment, so that a full or lost rack
+// doesn't stop the others. Agents that Placed knows and that have no offer now could as well, unless Cycle.Complete says that they
+// couldn't. Several GROUP_BY are balanced one after the other, the first one first. With a number it
+// places one instance per value until that many values are known.
 type Constraint struct {
 	Field    Field
 	Operator Operator
@@ -36,4 +77,71 @@ type Constraint struct {
 	// a Scorer lie between 0 and 1, so a weight of 1 outweighs them.
 	Soft   bool
 	Weight float64
+}
+
+func (c *Constraint) field() Field { return c.Field.orHostname() }
+
+func (f Field) orHostname() Field {
+	if f == "" {
+		return Hostname
+	}
+	return f
+}
+
+func weightOr1(w float64) float64 {
+	if w == 0 {
+		return 1
+	}
+	return w
+}
+
+// value returns the text by which constraints count, and whether the agent has the field at all.
+func (a *Agent) value(f Field) (string, bool) {
+	switch f {
+	case Hostname, "":
+		return a.Hostname, a.Hostname != ""
+	case Zone:
+		return a.Zone, a.Zone != ""
+	case Region:
+		return a.Region, a.Region != ""
+	}
+	text, found := "", 0
+	for at := range resources.AttributesNamed(a.Attributes, string(f)) {
+		if found++; found == 1 {
+			text = resources.AttributeString(at)
+		}
+	}
+	if found < 2 {
+		return text, found == 1
+	}
+	all := slices.Sorted(a.texts(f))
+	return strings.Join(slices.Compact(all), ", "), true
+}
+
+// texts yields all values of the field.
+func (a *Agent) texts(f Field) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		switch f {
+		case Hostname, "", Zone, Region:
+			if v, ok := a.value(f); ok {
+				yield(v)
+			}
+			return
+		}
+		for at := range resources.AttributesNamed(a.Attributes, string(f)) {
+			if !yield(resources.AttributeString(at)) {
+				return
+			}
+		}
+	}
+}
+
+// is reports whether the field has the value.
+func (a *Agent) is(f Field, value string) bool {
+	switch f {
+	case Hostname, "", Zone, Region:
+		v, ok := a.value(f)
+		return ok && v == value
+	}
+	return resources.HasAttribute(a.Attributes, string(f), value)
 }

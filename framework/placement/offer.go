@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // Agent is what offers tell of an agent. It is immutable and may be shared.
@@ -29,6 +30,70 @@ func AgentOf(o *mesospb.Offer) *Agent {
 // Amounts is how much there is of the scalars that scorers look at, in thousandths.
 type Amounts struct{ CPUs, Mem, Disk, GPUs int64 }
 
+// amounts is how much there is of what most tasks ask for: the scalars in thousandths, and how many ports.
+type amounts [dims]int64
+
+const (
+	dimCPUs = iota
+	dimMem
+	dimDisk
+	dimGPUs
+	dimPorts
+	dims
+
+	scalarDims = dimPorts
+)
+
+var dimNames = [dims]string{resources.NameCPUs, resources.NameMem, resources.NameDisk, resources.NameGPUs, resources.NamePorts}
+
+// plainDim returns the dimension of a resource that anybody may use any amount of, whoever it is reserved for.
+func plainDim(r *mesospb.Resource) (int, bool) {
+	if r.Disk != nil || r.Revocable != nil || r.Shared != nil || r.ProviderId != nil {
+		return 0, false
+	}
+	if r.GetType() == mesospb.Value_RANGES {
+		return dimPorts, r.GetName() == resources.NamePorts
+	}
+	if r.GetType() != mesospb.Value_SCALAR {
+		return 0, false
+	}
+	switch r.GetName() {
+	case resources.NameCPUs:
+		return dimCPUs, true
+	case resources.NameMem:
+		return dimMem, true
+	case resources.NameDisk:
+		return dimDisk, true
+	case resources.NameGPUs:
+		return dimGPUs, true
+	}
+	return 0, false
+}
+
+// amountsOf sums a list.
+func amountsOf(list []*mesospb.Resource) (a amounts) {
+	for _, r := range list {
+		d, plain := plainDim(r)
+		switch {
+		case !plain:
+		case d < scalarDims:
+			a[d] += max(0, resources.ToFixed(r.GetScalar().GetValue()))
+		default:
+			for _, x := range r.GetRanges().GetRange() {
+				if b, e := x.GetBegin(), x.GetEnd(); b <= e {
+					a[d] += int64(min(e-b, maxPorts) + 1)
+				}
+			}
+		}
+	}
+	return a
+}
+
+// maxPorts keeps sums of absurd ranges from overflowing.
+const maxPorts = 1 << 40
+
+func (a *amounts) scalars() Amounts { return Amounts{a[dimCPUs], a[dimMem], a[dimDisk], a[dimGPUs]} }
+
 // Offer is an offer in hand, prepared for placement. It is immutable but for Draining.
 type Offer struct {
 	Proto *mesospb.Offer
@@ -41,6 +106,8 @@ type Offer struct {
 	Unavailable *Window
 	// Draining says that the agent is being emptied: nothing should be launched there.
 	Draining bool
+
+	free amounts
 }
 
 // Window is a time span.
@@ -49,9 +116,19 @@ type Window struct{ Start, End time.Time }
 // NewOffer prepares an offer. The message must not be changed any more.
 func NewOffer(o *mesospb.Offer) *Offer { return newOffer(o, AgentOf(o)) }
 
+func newOffer(o *mesospb.Offer, a *Agent) *Offer {
+	n := &Offer{Proto: o, Agent: a, Role: o.GetAllocationInfo().GetRole(), free: amountsOf(o.GetResources())}
+	if n.Role == "" && len(o.GetResources()) > 0 {
+		n.Role = resources.AllocationRole(o.GetResources()[0])
+	}
+	if u := o.GetUnavailability(); u != nil {
+		n.Unavailable = &Window{Start: time.Unix(0, u.GetStart().GetNanoseconds())}
+		if u.GetDuration() != nil {
+			n.Unavailable.End = n.Unavailable.Start.Add(time.Duration(u.GetDuration().GetNanoseconds()))
+		}
+	}
+	return n
+}
+
 // ID returns the offer's id.
 func (o *Offer) ID() string { return o.Proto.GetId().GetValue() }
-
-func newOffer(o *mesospb.Offer, a *Agent) *Offer {
-	return &Offer{Proto: o, Agent: a, Role: o.GetAllocationInfo().GetRole()}
-}

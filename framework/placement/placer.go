@@ -27,6 +27,10 @@ type Cycle struct {
 	Pending []*Task
 	// Placed is what runs already; nil if nothing does. Place doesn't add what it places: do that when it is launched.
 	Placed *Placed
+	// Complete says that Offers are all that can be had now: agents without one are full. Then GROUP_BY doesn't wait for values
+	// without offers. It holds when a role was revived at least one allocation interval (1 s by default) ago and nothing of
+	// it was declined since.
+	Complete bool
 	// HomeRegion is the region of the master; "" switches the check of Domains off.
 	HomeRegion string
 	// Holds are those of an earlier Result that still stand: these agents are for these tasks only. Holds for tasks that are not pending
@@ -78,17 +82,4 @@ type Hold struct {
 type Unplaced struct {
 	Task *Task
 	Why  *Explanation
-}
-
-// New returns the placer of this package. It is safe for concurrent use as long as the Cycles share no Placed.
-func New(cfg Config) Placer { return &placer{cfg: cfg} }
-
-type placer struct{ cfg Config }
-
-func (p *placer) Place(c *Cycle) *Result {
-	r := new(Result)
-	for _, t := range c.Pending {
-		r.Unplaced = append(r.Unplaced, Unplaced{t, new(Explanation)})
-	}
-	return r
 }

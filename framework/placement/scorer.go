@@ -1,6 +1,6 @@
 package placement
 
-// Scorer ranks the candidates for a demand: 0 is the worst, 1 the best; anything else is cut off. It must be a pure function of
+// Scorer ranks the candidates for a demand: 0 is the worst, 1 the best; anything beyond is cut off. It must be a pure function of
 // its arguments. A score is kept until something is placed on that agent, so it may look at everything the Candidate shows.
 type Scorer interface {
 	Score(d *Demand, c *Candidate) float64
@@ -31,7 +31,7 @@ type Config struct {
 	// Filters turn agents away.
 	Filters []Filter
 	// GoodEnough stops the search for a task at the first agent with at least this total score, before the best is found. 0 looks at
-	// all agents.
+	// all agents; so do tasks with a hard GROUP_BY.
 	GoodEnough float64
 }
 
@@ -49,11 +49,39 @@ type Candidate struct {
 	Placed int
 }
 
-// BinPack prefers the agents that are full, so that others stay free for big tasks or can be given back.
-func BinPack() Scorer { return ScorerFunc(func(*Demand, *Candidate) float64 { return 0 }) }
+// BinPack prefers the agents that are full, so that others stay free for big tasks or can be given back. The score is the share of
+// the agent's capacity that is in use with the task, the mean over the resources that the task asks for.
+func BinPack() Scorer { return packer{} }
 
-// Spread prefers the agents that are empty.
-func Spread() Scorer { return ScorerFunc(func(*Demand, *Candidate) float64 { return 0 }) }
+// Spread prefers the agents that are empty: its score is 1 - that of BinPack.
+func Spread() Scorer { return packer{spread: true} }
+
+type packer struct{ spread bool }
+
+func (p packer) Score(d *Demand, c *Candidate) float64 {
+	left, kinds := 0.0, 0
+	free := [scalarDims]int64{c.Free.CPUs, c.Free.Mem, c.Free.Disk, c.Free.GPUs}
+	need := plainNeeds(d.Resources)
+	for k, whole := range [scalarDims]int64{c.Capacity.CPUs, c.Capacity.Mem, c.Capacity.Disk, c.Capacity.GPUs} {
+		if need[k] > 0 && whole > 0 {
+			left += float64(free[k]-need[k]) / float64(whole)
+			kinds++
+		}
+	}
+	return p.of(left, kinds)
+}
+
+// of makes a score of the sum of what is left over several kinds of resources.
+func (p packer) of(left float64, kinds int) float64 {
+	share := 1.0
+	if kinds > 0 {
+		share = min(1, max(0, left/float64(kinds)))
+	}
+	if p.spread {
+		return share
+	}
+	return 1 - share
+}
 
 // Weighted is one part of a Mix.
 type Weighted struct {
@@ -61,5 +89,102 @@ type Weighted struct {
 	Weight float64
 }
 
-// Mix is the mean of several scorers by weight.
-func Mix(parts ...Weighted) Scorer { return ScorerFunc(func(*Demand, *Candidate) float64 { return 0 }) }
+// Mix is the mean of several scorers by weight. Parts with a weight of 0 or less don't count.
+func Mix(parts ...Weighted) Scorer {
+	var m mix
+	sum := 0.0
+	for _, p := range parts {
+		if p.Weight > 0 {
+			m = append(m, p)
+			sum += p.Weight
+		}
+	}
+	for i := range m {
+		m[i].Weight /= sum
+	}
+	return m
+}
+
+// mix has weights that add up to 1.
+type mix []Weighted
+
+func (m mix) Score(d *Demand, c *Candidate) float64 {
+	sum := 0.0
+	for i := range m {
+		sum += m[i].Weight * clamp(m[i].Scorer.Score(d, c))
+	}
+	return sum
+}
+
+func clamp(v float64) float64 {
+	if v != v {
+		return 0
+	}
+	return min(1, max(0, v))
+}
+
+// ranker is a Scorer on the columns of a board. Ranks lie between 0 and 1.
+type ranker interface {
+	rank(b *board, d *Demand, row int) float64
+}
+
+// rankerOf spares the scorers of this package the Candidate.
+func rankerOf(s Scorer, n *needs) ranker {
+	switch s := s.(type) {
+	case nil:
+		return rankerOf(packer{}, n)
+	case packer:
+		p := &packing{packer: s}
+		for _, d := range n.dims {
+			if d < scalarDims {
+				p.dims = append(p.dims, d)
+				p.need[d] = float64(n.dim[d])
+			}
+		}
+		return p
+	case mix:
+		m := make(mixing, len(s))
+		for i, part := range s {
+			m[i].weight, m[i].ranker = part.Weight, rankerOf(part.Scorer, n)
+		}
+		return m
+	}
+	return custom{s}
+}
+
+// packing is packer.
+type packing struct {
+	packer
+	dims []int
+	need [scalarDims]float64
+}
+
+func (p *packing) rank(b *board, _ *Demand, row int) float64 {
+	left := 0.0
+	for _, d := range p.dims {
+		left += (float64(b.free[d][row]) - p.need[d]) * b.inverse[d][row]
+	}
+	return p.of(left, len(p.dims))
+}
+
+type mixing []struct {
+	weight float64
+	ranker ranker
+}
+
+func (m mixing) rank(b *board, d *Demand, row int) float64 {
+	sum := 0.0
+	for i := range m {
+		sum += m[i].weight * m[i].ranker.rank(b, d, row)
+	}
+	return sum
+}
+
+type custom struct{ scorer Scorer }
+
+func (c custom) rank(b *board, d *Demand, row int) float64 {
+	return clamp(c.scorer.Score(d, b.candidate(row)))
+}
+
+// bound is what no row of a block can exceed for a search, before any is judged.
+func (b *board) bound(s *search, k int) float64 { return 1 }

@@ -1,0 +1,354 @@
+package placement
+
+import (
+	"math"
+
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
+// needKey tells searches apart: tasks of one Demand share one, unless they ask for something of their own.
+type needKey struct {
+	demand *Demand
+	task   *Task
+}
+
+// search looks for the best rows for one Demand. It judges every row once, and again when something was placed there;
+// what depends on the other instances, it asks of the rules for the rows that may win.
+type search struct {
+	b     *board
+	d     *Demand
+	needs needs
+	pin   string
+	role  int32 // -1: any
+	rank  ranker
+
+	region  bool   // only the home region
+	fixed   []rule // tests, which are part of base
+	moving  []rule
+	balance []rule // hard GROUP_BY: rows compete by their counts
+	zones   []preference
+
+	base   []float64 // by row, without moving rules; -Inf where it can't be
+	bound  []float64 // by block: nothing in it is above
+	judged []bool    // by block: base is filled in
+	seen   int       // position in board.touched
+	levels []int32   // scratch of find: counts of the best row
+
+	failed int  // changes of the board at the last failure, -1
+	dead   bool // failed for good
+	why    *Explanation
+}
+
+type preference struct {
+	col    *column
+	weight []float64 // by value: what to take off
+}
+
+func (b *board) search(t *Task) *search {
+	key := needKey{demand: t.Demand}
+	if t.Agent != "" || t.Resources != nil || t.Volumes != nil {
+		key.task = t
+	}
+	s := b.needs[key]
+	if s == nil {
+		s = b.newSearch(t.Demand, key.task)
+		b.needs[key] = s
+	}
+	return s
+}
+
+func (b *board) newSearch(d *Demand, t *Task) *search {
+	s := &search{b: b, d: d, needs: needsOf(d, t), role: -1, failed: -1}
+	if t != nil {
+		s.pin = t.Agent
+	}
+	if d.Role != "" {
+		s.role = -2
+		if id, ok := b.roles[d.Role]; ok {
+			s.role = id
+		}
+	}
+	if _, mixed := b.roles[""]; mixed && d.Role != "" {
+		s.needs.odd = true // offers that don't tell their role may hold what is reserved for others
+	}
+	s.region = b.in.HomeRegion != "" && !d.Domains.AnyRegion
+	for i := range d.Constraints {
+		if d.Constraints[i].Field == Region {
+			s.region = false
+		}
+		s.add(b.constraintRule(d, i))
+	}
+	for i := range d.Affinities {
+		s.add(b.affinityRule(d, i))
+	}
+	s.prefer(Region, d.Domains.Regions)
+	s.prefer(Zone, d.Domains.Zones)
+	s.levels = make([]int32, len(s.balance))
+	s.rank = rankerOf(b.cfg.Scorer, &s.needs)
+	return s
+}
+
+func (s *search) add(r rule) {
+	switch {
+	case r.kind == ruleTest:
+		s.fixed = append(s.fixed, r)
+	case r.kind == ruleBalance && !r.soft:
+		s.balance = append(s.balance, r)
+	default:
+		s.moving = append(s.moving, r)
+	}
+}
+
+func (s *search) prefer(f Field, order []string) {
+	if len(order) == 0 {
+		return
+	}
+	c := s.b.column(f)
+	p := preference{col: c, weight: make([]float64, len(c.text))}
+	w := weightOr1(s.d.Domains.Weight)
+	for v := range p.weight {
+		p.weight[v] = w
+		for at, want := range order {
+			if v > 0 && c.text[v] == want {
+				p.weight[v] = w * float64(at) / float64(len(order))
+				break
+			}
+		}
+	}
+	s.zones = append(s.zones, p)
+}
+
+// grows says that a failed search may succeed later in the cycle.
+func (s *search) grows() bool {
+	for i := range s.moving {
+		if s.moving[i].grows() {
+			return true
+		}
+	}
+	return false
+}
+
+// reject is the first check before resources that a row fails; 0 if it passes. Moving rules are left out.
+func (s *search) reject(i int) (cause Cause, index int) {
+	b, r := s.b, &s.b.rows[i]
+	switch {
+	case s.role != -1 && r.roleID != s.role && r.role != "":
+		return ByRole, 0
+	case s.pin != "" && r.agent.ID != s.pin:
+		return ByPin, 0
+	}
+	if b.wary {
+		switch {
+		case r.holder >= 0:
+			return ByHold, 0
+		case r.draining && (s.d.Draining == Default || s.d.Draining == Refuse):
+			return ByDraining, 0
+		case s.d.Maintenance == Refuse && b.away(i, s.d):
+			return ByMaintenance, 0
+		}
+	}
+	if s.region && r.agent.Region != "" && r.agent.Region != b.in.HomeRegion {
+		return ByRegion, 0
+	}
+	for k := range s.fixed {
+		if f := &s.fixed[k]; !f.soft && !f.test.ok(i) {
+			return ByConstraint, f.index
+		}
+	}
+	return 0, 0
+}
+
+// penalty is what a row loses for the wishes that don't depend on other instances.
+func (s *search) penalty(i int) (p float64) {
+	if s.b.wary {
+		r := &s.b.rows[i]
+		if r.draining && s.d.Draining == Avoid {
+			p++
+		}
+		if (s.d.Maintenance == Avoid || s.d.Maintenance == Default) && s.b.away(i, s.d) {
+			p++
+		}
+	}
+	for k := range s.fixed {
+		if f := &s.fixed[k]; f.soft && !f.test.ok(i) {
+			p += f.weight
+		}
+	}
+	for k := range s.zones {
+		p += s.zones[k].weight[s.zones[k].col.val[i]]
+	}
+	return p
+}
+
+// judge computes a row's base.
+func (s *search) judge(i int) float64 {
+	if _, short := s.needs.lacks(s.b, i); short {
+		return never
+	}
+	if cause, _ := s.reject(i); cause != 0 {
+		return never
+	}
+	if len(s.b.cfg.Filters) > 0 && s.filtered(i) != "" {
+		return never
+	}
+	if s.needs.odd {
+		if _, _, ok := s.b.fit.find(s.b.rows[i].list, &s.needs); !ok {
+			return never
+		}
+	}
+	return s.rank.rank(s.b, s.d, i) - s.penalty(i)
+}
+
+func (s *search) filtered(i int) string {
+	for _, f := range s.b.cfg.Filters {
+		if why := f.Reject(s.d, s.b.candidate(i)); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// ready makes base reflect what happened since.
+func (s *search) ready() {
+	if s.base == nil {
+		n := len(s.b.rows)
+		blocks := (n + blockSize - 1) / blockSize
+		s.base, s.bound, s.judged = make([]float64, n), make([]float64, blocks), make([]bool, blocks)
+		for k := range s.bound {
+			s.bound[k] = s.b.bound(s, k)
+		}
+	}
+	for _, at := range s.b.touched[s.seen:] {
+		k := int(at) / blockSize
+		if s.judged[k] {
+			s.base[at] = s.judge(int(at))
+			s.bound[k] = max(s.bound[k], s.base[at])
+		} else {
+			s.bound[k] = max(s.bound[k], s.b.bound(s, k))
+		}
+	}
+	s.seen = len(s.b.touched)
+	for k := range s.moving {
+		s.moving[k].refresh()
+	}
+	for k := range s.balance {
+		s.balance[k].refresh()
+	}
+}
+
+// find returns the best row, or -1.
+func (s *search) find() (best int, score float64) {
+	s.ready()
+	best, score = -1, never
+	enough := math.Inf(1)
+	if s.b.cfg.GoodEnough > 0 && len(s.balance) == 0 {
+		enough = s.b.cfg.GoodEnough
+	}
+	settled := len(s.balance) == 0 // no other row can have lower counts
+	n := len(s.base)
+	for k := range s.bound {
+		if settled && s.bound[k] <= score || s.bound[k] == never {
+			continue
+		}
+		from, to := k*blockSize, min(n, (k+1)*blockSize)
+		if !s.judged[k] {
+			s.fill(k, from, to)
+		}
+		for i := from; i < to; i++ {
+			v := s.base[i]
+			if settled && v <= score || v == never {
+				continue
+			}
+			v, ok := s.weigh(i, v)
+			if !ok {
+				continue
+			}
+			if len(s.balance) > 0 {
+				if best >= 0 {
+					if c := s.compare(i); c > 0 || c == 0 && v <= score {
+						continue
+					}
+				}
+				settled = true
+				for c := range s.balance {
+					s.levels[c] = s.balance[c].cnt.n[s.balance[c].val[i]]
+					settled = settled && s.levels[c] <= s.balance[c].least
+				}
+			} else if v <= score {
+				continue
+			}
+			best, score = i, v
+			if v >= enough {
+				return best, score
+			}
+		}
+	}
+	return best, score
+}
+
+// fill judges a block.
+func (s *search) fill(k, from, to int) {
+	top := never
+	for i := from; i < to; i++ {
+		v := s.judge(i)
+		s.base[i] = v
+		top = max(top, v)
+	}
+	s.bound[k], s.judged[k] = top, true
+}
+
+// weigh applies the moving rules to a row.
+func (s *search) weigh(i int, v float64) (float64, bool) {
+	for k := range s.moving {
+		r := &s.moving[k]
+		if g := r.judge(i); g > 0 {
+			if !r.soft {
+				return 0, false
+			}
+			v -= r.weight * g
+		}
+	}
+	for k := range s.balance {
+		if s.balance[k].judge(i) > 0 {
+			return 0, false
+		}
+	}
+	return v, true
+}
+
+// compare says whether the row's values have fewer instances than those of the best row (-1), as many (0) or more (1). The first
+// GROUP_BY that differs decides.
+func (s *search) compare(i int) int {
+	for c := range s.balance {
+		n := s.balance[c].cnt.n[s.balance[c].val[i]]
+		if n != s.levels[c] {
+			if n < s.levels[c] {
+				return -1
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+// assign gives the task the row; false if it turns out not to fit.
+func (s *search) assign(t *Task, i int, score float64) (Assignment, bool) {
+	b, r := s.b, &s.b.rows[i]
+	found, _, ok := b.fit.find(r.list, &s.needs)
+	if !ok {
+		return Assignment{}, false
+	}
+	a := Assignment{Task: t, Agent: r.agent, Role: r.role, Score: score, Resources: resources.CloneList(found)}
+	for _, v := range b.fit.volumes {
+		v = resources.Clone(v)
+		a.Volumes = append(a.Volumes, v)
+		a.Resources = append(a.Resources, v)
+	}
+	if len(b.fit.numbers) > 0 {
+		a.Ports = append(a.Ports, b.fit.numbers...)
+	}
+	a.OfferIDs = r.offerIDs()
+	b.take(i, a.Resources)
+	b.count(s.d.Group, i)
+	return a, true
+}
