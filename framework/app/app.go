@@ -8,7 +8,8 @@ import "github.com/mesokit/mesokit/mesos/mesospb"
 // The tags are what Parse knows: json is the name, alias lists older names that are accepted too. An App is a plain value: nothing in this
 // package changes one but Complete, and concurrent reads are safe.
 type App struct {
-	// Name identifies the application within its framework, and is the beginning of task ids: 1 to 128 bytes without / \ or control characters.
+	// Name identifies the application within its framework, and is the beginning of task ids: 1 to 128 bytes without / \ ~ and control
+	// characters.
 	Name string `json:"name"`
 	// Instances is how many run at the same time. Parse sets 1 if the document does not say; a literal has to say it. Must be 0 for daemons.
 	Instances int `json:"instances"`
@@ -55,10 +56,10 @@ type Task struct {
 	// HealthCheck kills tasks that fail it too often.
 	HealthCheck *HealthCheck `json:"health_check,omitempty" alias:"healthcheck"`
 	// Check only reports its result, see Readiness.
-	Check  *Check            `json:"check,omitempty"`
-	Labels map[string]string `json:"labels,omitempty"`
-	// KillGracePeriod is the time between SIGTERM and SIGKILL. Default: 3s, as Mesos.
-	KillGracePeriod Duration `json:"kill_grace_period,omitempty"`
+	Check  *Check `json:"check,omitempty"`
+	Labels Labels `json:"labels,omitempty"`
+	// KillGracePeriod is the time between SIGTERM and SIGKILL. Default: 3s, as Mesos; in groups, the application's.
+	KillGracePeriod *Duration `json:"kill_grace_period,omitempty"`
 	// MaxCompletionTime makes the executor kill tasks that run longer; 0: no limit.
 	MaxCompletionTime Duration `json:"max_completion_time,omitempty"`
 	// Data is passed to a custom executor with the task, as it is.
@@ -134,7 +135,7 @@ type Port struct {
 	// Protocol is tcp or udp, for service discovery. Default: tcp.
 	Protocol string `json:"protocol,omitempty"`
 	// Labels are for service discovery.
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels Labels `json:"labels,omitempty"`
 }
 
 // Command is a process to start.
@@ -204,10 +205,10 @@ type Parameter struct {
 // Network attaches a container to a network.
 type Network struct {
 	// Name is a CNI network, or a Docker one. Empty: the agent's own network.
-	Name        string            `json:"name,omitempty"`
-	IPAddresses []IPAddress       `json:"ip_addresses,omitempty" alias:"ipaddress,ip_address"`
-	Groups      []string          `json:"groups,omitempty" alias:"group"`
-	Labels      map[string]string `json:"labels,omitempty"`
+	Name        string      `json:"name,omitempty"`
+	IPAddresses []IPAddress `json:"ip_addresses,omitempty" alias:"ipaddress,ip_address"`
+	Groups      []string    `json:"groups,omitempty" alias:"group"`
+	Labels      Labels      `json:"labels,omitempty"`
 	// PortMappings make ports of the container reachable on the agent.
 	PortMappings []PortMapping `json:"port_mappings,omitempty" alias:"port_mapping"`
 }
@@ -223,7 +224,7 @@ type IPAddress struct {
 // PortMapping makes a port of the container reachable on the agent.
 type PortMapping struct {
 	// HostPort is the name or number of one of Resources.Ports; a number that is not among them is added to them.
-	HostPort      PortRef `json:"host_port"`
+	HostPort      PortRef `json:"host_port,omitzero"`
 	ContainerPort int     `json:"container_port"`
 	// Protocol is tcp or udp. Default: tcp.
 	Protocol string `json:"protocol,omitempty"`
@@ -262,7 +263,7 @@ type DockerVolume struct {
 	Driver string `json:"driver,omitempty" alias:"Driver"`
 	Name   string `json:"name" alias:"Name"`
 	// DriverOptions are passed to the driver.
-	DriverOptions map[string]string `json:"driver_options,omitempty" alias:"driver_opts,DriverOptions"`
+	DriverOptions Labels `json:"driver_options,omitempty" alias:"driver_opts,DriverOptions"`
 }
 
 // SandboxPath is a directory in the sandbox, of the task itself or of its executor, so that tasks of a group can share it.
@@ -280,8 +281,8 @@ type Executor struct {
 	Container *Container `json:"container,omitempty"`
 	// Resources are added to those of the tasks. In a group, Mesos wants at least 0.01 cpus, 32 MB of memory and some disk. Default: 0.1 cpus, 32 MB
 	// and in groups 10 MB of disk.
-	Resources Resources         `json:"resources"`
-	Labels    map[string]string `json:"labels,omitempty"`
+	Resources Resources `json:"resources"`
+	Labels    Labels    `json:"labels,omitempty"`
 	// Data is passed to the executor as it is.
 	Data string `json:"data,omitempty"`
 	// ShutdownGracePeriod is how long the executor may take to stop. Empty: the agent's default.
@@ -297,12 +298,16 @@ type Launch struct {
 	FrameworkID string
 	AgentID     string
 	Hostname    string // of the agent, for HOST
+	// Version is for MESOKIT_VERSION. Empty: Hash, which costs more than the rest.
+	Version string
 	// Principal is the framework's, for reservations and volumes. May be empty.
 	Principal string
 	// Resources are the ones that the placement picked for the instance, executor included, exactly as offered: with allocation and reservations.
 	Resources []*mesospb.Resource
-	// Ports are the numbers in the order of App.Ports. They are part of Resources. Empty: taken from Resources.
-	Ports []int
+	// Ports are the numbers for App.AllPorts, in that order; they are part of Resources.
+	Ports []uint64
+	// Volumes are the disks for App.Volumes, in that order: existing volumes, or disk to make one from. They are elements of Resources.
+	Volumes []*mesospb.Resource
 	// ReservationRefinement says whether the framework has that capability; without, the older format of reservations is used.
 	ReservationRefinement bool
 }

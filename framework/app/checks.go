@@ -51,7 +51,7 @@ type HTTPCheck struct {
 	// Scheme is http or https. Default: http.
 	Scheme string `json:"scheme,omitempty"`
 	// Port is a number or the name of one of the task's ports. Default: the task's first port.
-	Port PortRef `json:"port"`
+	Port PortRef `json:"port,omitzero"`
 	// Path begins with /. Default: /.
 	Path string `json:"path,omitempty"`
 	// Statuses count as healthy (health checks only; Mesos' own executors ignore it). Default: 200 to 399.
@@ -61,5 +61,5 @@ type HTTPCheck struct {
 // TCPCheck connects to the task.
 type TCPCheck struct {
 	// Port is a number or the name of one of the task's ports. Default: the task's first port.
-	Port PortRef `json:"port" alias:"Port"`
+	Port PortRef `json:"port,omitzero" alias:"Port"`
 }

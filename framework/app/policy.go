@@ -53,8 +53,8 @@ const (
 // Filter is the old SDK's way to select agents by attribute values.
 type Filter struct {
 	// Type is TEXT or SCALAR.
-	Type  string   `json:"type"`
-	Value []string `json:"value" alias:"values"`
+	Type  string  `json:"type"`
+	Value Strings `json:"value" alias:"values"`
 }
 
 // Affinity places instances relative to those of another application.
@@ -74,8 +74,8 @@ type Affinity struct {
 // FaultDomain says which regions and zones an application wants.
 type FaultDomain struct {
 	// Regions and Zones are those wanted. Empty: any.
-	Regions []string `json:"regions,omitempty" alias:"region"`
-	Zones   []string `json:"zones,omitempty" alias:"zone"`
+	Regions Strings `json:"regions,omitempty" alias:"region"`
+	Zones   Strings `json:"zones,omitempty" alias:"zone"`
 	// Required makes them a condition instead of a preference.
 	Required bool `json:"required,omitempty"`
 	// Spread is zone or region: instances are spread evenly over them. Empty: they need not be.

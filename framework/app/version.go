@@ -1,0 +1,155 @@
+package app
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+)
+
+// Marshal returns the application in its canonical form: fields in the order of the struct, maps sorted, no spaces. Equal applications have equal
+// forms, and Parse gives a completed application again. It is nil for what JSON cannot say (NaN, infinity), which Complete refuses.
+func (a *App) Marshal() []byte {
+	b, err := encode(a)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Clone returns a deep copy.
+func (a *App) Clone() *App {
+	if a == nil {
+		return nil
+	}
+	b := &App{}
+	deepCopy(reflect.ValueOf(b).Elem(), reflect.ValueOf(a).Elem())
+	return b
+}
+
+func deepCopy(to, from reflect.Value) {
+	switch from.Kind() {
+	case reflect.Pointer:
+		if !from.IsNil() {
+			to.Set(reflect.New(from.Type().Elem()))
+			deepCopy(to.Elem(), from.Elem())
+		}
+	case reflect.Struct:
+		for i := range from.NumField() {
+			deepCopy(to.Field(i), from.Field(i))
+		}
+	case reflect.Slice:
+		if !from.IsNil() {
+			to.Set(reflect.MakeSlice(from.Type(), from.Len(), from.Len()))
+			for i := range from.Len() {
+				deepCopy(to.Index(i), from.Index(i))
+			}
+		}
+	case reflect.Map:
+		if !from.IsNil() {
+			to.Set(reflect.MakeMapWithSize(from.Type(), from.Len()))
+			for k, v := range from.Seq2() {
+				to.SetMapIndex(k, v)
+			}
+		}
+	default:
+		to.Set(from)
+	}
+}
+
+// Hash identifies a version: 16 hexadecimal digits over everything but Instances.
+func (a *App) Hash() string {
+	b := *a
+	b.Instances = 0
+	return hash(&b)
+}
+
+// TaskHash is a Hash of only what running tasks are made of: if it is equal, nothing has to be started anew to get from one version to another.
+func (a *App) TaskHash() string {
+	b := *a
+	b.Instances, b.Goal = 0, ""
+	b.Readiness, b.Retry, b.Update, b.Unreachable = nil, nil, nil, nil
+	return hash(&b)
+}
+
+func hash(a *App) string {
+	sum := sha256.Sum256(a.Marshal())
+	return hex.EncodeToString(sum[:8])
+}
+
+// tasks yields the tasks of an instance in order, with the JSON pointers to them.
+func (a *App) tasks() iter.Seq2[string, *Task] {
+	return func(yield func(string, *Task) bool) {
+		if len(a.Group) == 0 {
+			yield("", &a.Task)
+			return
+		}
+		for i := range a.Group {
+			if !yield(element("/group", i), &a.Group[i].Task) {
+				return
+			}
+		}
+	}
+}
+
+// Tasks returns how many tasks an instance has: 1, or the size of the group.
+func (a *App) Tasks() int { return max(1, len(a.Group)) }
+
+// TaskNames returns their names: the application's, or <application>.<task> for each task of the group.
+func (a *App) TaskNames() []string {
+	if len(a.Group) == 0 {
+		return []string{a.Name}
+	}
+	names := make([]string, len(a.Group))
+	for i, m := range a.Group {
+		names[i] = a.Name + "." + m.Name
+	}
+	return names
+}
+
+// AllPorts returns the ports of all tasks of an instance in order: what Launch.Ports has numbers for.
+func (a *App) AllPorts() []Port {
+	var list []Port
+	for _, t := range a.tasks() {
+		list = append(list, t.Resources.Ports...)
+	}
+	return list
+}
+
+// VolumeID returns the persistence id that Mesos gets to see for one volume of an instance: <application>~<id>~<instance>, or
+// <application>~<task>~<id>~<instance> in a group. No name contains ~, so that no two volumes get the same id. Member is -1 if there is no group.
+func (a *App) VolumeID(member int, id string, instance int) string {
+	if member >= 0 && member < len(a.Group) {
+		return a.volumeID(&a.Group[member].Task, id, instance)
+	}
+	return a.volumeID(&a.Task, id, instance)
+}
+
+func (a *App) volumeID(t *Task, id string, instance int) string {
+	for i := range a.Group {
+		if &a.Group[i].Task == t {
+			return fmt.Sprintf("%s~%s~%s~%d", a.Name, a.Group[i].Name, id, instance)
+		}
+	}
+	return fmt.Sprintf("%s~%s~%d", a.Name, id, instance)
+}
+
+// VolumeIDs returns the persistence ids of an instance's volumes in order.
+func (a *App) VolumeIDs(instance int) []string {
+	var ids []string
+	for _, t := range a.tasks() {
+		for _, d := range t.Resources.Disk {
+			if d.Persistence != nil {
+				ids = append(ids, a.volumeID(t, d.Persistence.ID, instance))
+			}
+		}
+	}
+	return ids
+}
+
+// portVariable is the environment variable with the number of a named port.
+func portVariable(name string) string {
+	return "PORT_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")
+}
