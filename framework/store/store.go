@@ -94,7 +94,8 @@ type Store interface {
 	List(ctx context.Context, prefix string) ([]Record, Revision, error)
 
 	// Commit does the batch, durably, and returns its revision. A batch without operations only checks and raises the fence; it
-	// returns the revision of the store.
+	// returns the revision of the store. Where the connection broke on the way and others committed meanwhile, the revision may be an
+	// earlier one, so that a Watch from it misses nothing.
 	Commit(ctx context.Context, batch Batch) (Revision, error)
 
 	// Watch yields the changes of keys that start with prefix and that were committed after the given revision, as they happen, until
@@ -104,6 +105,7 @@ type Store interface {
 	// again), ErrClosed, or another reason why watching is over. When ctx ends, the sequence just ends.
 	Watch(ctx context.Context, prefix string, after Revision) iter.Seq2[[]Event, error]
 
-	// Close ends all calls with ErrClosed and frees everything. Closing twice is no error.
+	// Close ends all calls with ErrClosed, waits for them, and frees everything; so it must not be called within a loop over Watch. Closing
+	// twice is no error.
 	Close() error
 }

@@ -77,6 +77,7 @@ func (s *suite) torn() {
 	}
 	write(0)
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
@@ -141,11 +142,11 @@ func (s *suite) large() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if len(records) != many+big || at != revision {
+	if len(records) != many+big || at < revision || revision <= before {
 		s.Fatalf("%d records at revision %d; want %d at %d", len(records), at, many+big, revision)
 	}
 	for _, r := range records {
-		if r.Revision > revision || r.Key[:3] == "big" && (len(r.Value) != store.MaxValue || r.Value[9] != 'a'+r.Key[4]-'0') {
+		if r.Revision > at || r.Key[:3] == "big" && (len(r.Value) != store.MaxValue || r.Value[9] != 'a'+r.Key[4]-'0') {
 			s.Fatalf("%q: %d bytes at revision %d", r.Key, len(r.Value), r.Revision)
 		}
 	}
