@@ -34,6 +34,7 @@ import (
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/fetcher"
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/files"
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
@@ -81,6 +82,14 @@ type Config struct {
 	Domain *mesospb.DomainInfo
 	// Environment is given to every executor, as by --executor_environment_variables.
 	Environment map[string]string
+	// HTTPS says that Listener speaks TLS.
+	HTTPS bool
+	// Realms holds who lets whom ask by HTTP; realms without an authenticator are open.
+	Realms auth.Realms
+	// Tokens signs what custom executors find in MESOS_EXECUTOR_AUTHENTICATION_TOKEN; nil gives them none.
+	Tokens *auth.Signer
+	// Authorizer judges who may do what; nil allows everybody everything.
+	Authorizer *auth.Authorizer
 	// Runner may take tasks away from real execution; nil takes none.
 	Runner Runner
 	// Simulated makes an agent without processes: a task that the Runner does not take runs until it is killed.

@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/executorpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -28,8 +29,11 @@ func (p httpPeer) send(event *executorpb.Event) { p.stream.Send(event) }
 func (p httpPeer) leave()                       { p.stream.Close() }
 
 // callSubscribe runs on the loop. Nothing is sent on the stream if it returns a problem.
-func (a *Agent) callSubscribe(call *executorpb.Call, stream *httpapi.Stream) *problem {
+func (a *Agent) callSubscribe(call *executorpb.Call, stream *httpapi.Stream, by *auth.Principal) *problem {
 	e, p := a.findExecutor(call)
+	if p == nil {
+		p = checkClaims(by, e)
+	}
 	if p != nil {
 		return p
 	}

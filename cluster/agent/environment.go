@@ -84,6 +84,9 @@ func (a *Agent) executorEnvironment(e *executor) ([]string, error) {
 	if err := env.add(e.info.GetCommand().GetEnvironment()); err != nil {
 		return nil, err
 	}
+	if err := a.addToken(env, e); err != nil {
+		return nil, err
+	}
 	return env.list(), nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/mesos/codec"
@@ -54,7 +55,7 @@ func (a *Agent) executorAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var p *problem
-	if !a.do(w, r, func() { p = a.executorCall(call) }) {
+	if !a.do(w, r, func() { p = a.executorCall(call, auth.FromContext(r.Context())) }) {
 		return
 	}
 	if p != nil {
@@ -78,11 +79,14 @@ func (a *Agent) findExecutor(call *executorpb.Call) (*executor, *problem) {
 }
 
 // executorCall handles all calls but SUBSCRIBE and HEARTBEAT, on the loop.
-func (a *Agent) executorCall(call *executorpb.Call) *problem {
+func (a *Agent) executorCall(call *executorpb.Call, by *auth.Principal) *problem {
 	if a.recovering.Load() {
 		return &problem{http.StatusServiceUnavailable, "Agent has not finished recovery"}
 	}
 	e, p := a.findExecutor(call)
+	if p == nil {
+		p = checkClaims(by, e)
+	}
 	if p != nil {
 		return p
 	}
@@ -106,7 +110,7 @@ func (a *Agent) serveSubscribe(w http.ResponseWriter, r *http.Request, call *exe
 	info := httpapi.StreamInfo{API: "executor", Framework: call.GetFrameworkId().GetValue(), Executor: call.GetExecutorId().GetValue()}
 	var p *problem
 	if !a.do(w, r, func() {
-		p = a.callSubscribe(call, stream)
+		p = a.callSubscribe(call, stream, auth.FromContext(r.Context()))
 		if f := a.frameworks[info.Framework]; f != nil {
 			info.Name = f.info.GetName()
 		}

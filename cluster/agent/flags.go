@@ -18,9 +18,6 @@ import (
 func (a *Agent) flags() []*mesospb.Flag {
 	values := map[string]string{
 		"advertise_ip":                          a.address.ip,
-		"authenticate_http_executors":           "false",
-		"authenticate_http_readonly":            "false",
-		"authenticate_http_readwrite":           "false",
 		"containerizers":                        "mesos",
 		"default_role":                          "*",
 		"disk_watch_interval":                   "1mins",
@@ -47,6 +44,7 @@ func (a *Agent) flags() []*mesospb.Flag {
 		"switch_user":                           "false",
 		"work_dir":                              a.cfg.WorkDir,
 	}
+	a.securityFlags(values)
 	var list []*mesospb.Flag
 	for name, value := range values {
 		if value != "" {

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"io"
+	"log"
 	"net"
 	"net/http"
 
@@ -30,7 +32,7 @@ func (a *Agent) endpoints() http.Handler {
 	mux.HandleFunc("/monitor/statistics.json", a.legacyContainers(false))
 	mux.HandleFunc("/logging/toggle", health)
 	a.files.Register(mux)
-	return mux
+	return a.authenticated(mux)
 }
 
 // serve serves the endpoints on l until the agent ends.
@@ -45,6 +47,7 @@ func (a *Agent) serve(l net.Listener) {
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	server := &http.Server{
+		ErrorLog:    log.New(io.Discard, "", 0), // broken connections of clients
 		Handler:     a.counted(handler),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

@@ -21,6 +21,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/agentpb"
 	"github.com/mesokit/mesokit/mesos/codec"
@@ -212,6 +213,9 @@ func (a *Agent) attachInput(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := first.GetAttachContainerInput().GetContainerId()
+	if a.forbid(w, r, func(p *auth.Principal) bool { return a.mayActIn(p, auth.AttachContainersInput, id) }) {
+		return
+	}
 	var k *container
 	if !a.do(w, r, func() { k = a.containers[containerKey(id)] }) {
 		return

@@ -220,7 +220,9 @@ func (a *Agent) operatorEnvironment(parent *container, dir string, l launchReque
 	case l.session != nil && parent != nil:
 		for _, entry := range parent.env {
 			name, value, _ := strings.Cut(entry, "=")
-			env[name] = value
+			if name != envToken { // the executor's, not that of whoever looks in
+				env[name] = value
+			}
 		}
 	case parent != nil:
 		env["MESOS_SANDBOX"] = dir

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/agentpb"
 	"github.com/mesokit/mesokit/mesos/codec"
@@ -59,6 +60,9 @@ func (a *Agent) operatorAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	if text := validateOperatorCall(call); text != "" {
 		httpapi.Error(w, http.StatusBadRequest, "Failed to validate agent::Call: "+text)
+		return
+	}
+	if a.forbid(w, r, func(p *auth.Principal) bool { return a.mayCall(p, call) }) {
 		return
 	}
 	if a.serveStreamingCall(w, r, call) { // answers with a stream, if Accept asks for one

@@ -129,6 +129,7 @@ func (a *Agent) register() {
 		Version:      Version,
 		PID:          a.address.pid(),
 		Address:      a.address.hostPort(),
+		HTTPS:        a.cfg.HTTPS,
 		Capabilities: slices.Clone(capabilities[:]),
 		Total:        a.total,
 	}

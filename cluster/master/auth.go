@@ -1,13 +1,10 @@
 package master
 
 import (
-	"crypto/tls"
-	"net"
 	"net/http"
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/auth"
-	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -103,17 +100,9 @@ func samePrincipal(p *auth.Principal, framework string) error {
 	return wireErrorf("Authenticated principal '%v' does not match principal '%s' set in `FrameworkInfo`", p, framework)
 }
 
-// secured puts TLS on a listener if the master is to have it.
-func (m *Master) secured(l net.Listener) net.Listener {
-	if m.cfg.TLS == nil {
-		return l
-	}
-	return tls.NewListener(l, httpapi.ServerTLS(m.cfg.TLS))
-}
-
 // scheme of the endpoints.
 func (m *Master) scheme() string {
-	if m.cfg.TLS != nil {
+	if m.cfg.HTTPS {
 		return "https"
 	}
 	return "http"

@@ -2,7 +2,6 @@ package master
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,8 +64,8 @@ type Config struct {
 	// two per framework; 0 means 50, 1000 and 1000.
 	MaxCompletedFrameworks, MaxCompletedTasks, MaxUnreachableTasks int
 
-	// TLS makes the endpoints https; nil means http.
-	TLS *tls.Config
+	// HTTPS says that Listener speaks TLS.
+	HTTPS bool
 	// Realms holds who lets whom ask by HTTP; realms without an authenticator are open.
 	Realms auth.Realms
 	// Authorizer judges who may do what; nil allows everybody everything.

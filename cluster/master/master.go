@@ -112,7 +112,7 @@ func New(cfg Config) (*Master, error) {
 	}
 	go func() {
 		defer close(m.served)
-		if err := m.server.Serve(m.secured(cfg.Listener)); !errors.Is(err, http.ErrServerClosed) {
+		if err := m.server.Serve(cfg.Listener); !errors.Is(err, http.ErrServerClosed) {
 			m.log.Error("the master no longer accepts connections", "error", err)
 		}
 	}()
