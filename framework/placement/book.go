@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -14,7 +15,26 @@ type BookConfig struct {
 	ReviveEvery  time.Duration // at most one REVIVE per role in this time, after a burst; default 5 s
 	ReviveBurst  int           // REVIVE calls that may follow at once, default 3
 	ReviveAgain  time.Duration // repeat REVIVE when work waits this long without any offer; default 1 min, negative: never
-	NoSuppress   bool          // never SUPPRESS: only refuse
+	// NoSuppress never asks to SUPPRESS: idle roles only refuse. For masters or proxies that lose or reorder calls, after which a
+	// role could stay suppressed although it wants offers.
+	NoSuppress bool
+}
+
+func (c *BookConfig) setDefaults() {
+	for _, d := range []struct {
+		value *time.Duration
+		unset time.Duration
+	}{
+		{&c.HoldFor, 10 * time.Second}, {&c.ShortRefusal, 5 * time.Second}, {&c.LongRefusal, time.Hour},
+		{&c.ReviveEvery, 5 * time.Second}, {&c.ReviveAgain, time.Minute},
+	} {
+		if *d.value == 0 {
+			*d.value = d.unset
+		}
+	}
+	if c.ReviveBurst <= 0 {
+		c.ReviveBurst = 3
+	}
 }
 
 // Decline is a DECLINE call to make.
@@ -26,52 +46,275 @@ type Decline struct {
 // Actions are calls that a Book wants made.
 type Actions struct {
 	Declines []Decline
-	Suppress []string // roles
-	Revive   []string // roles
+	Suppress []string // roles, sorted
+	Revive   []string // roles, sorted
 }
+
+// Empty reports whether there is nothing to do.
+func (a *Actions) Empty() bool { return len(a.Declines)+len(a.Suppress)+len(a.Revive) == 0 }
 
 // Book keeps the offers in hand and decides when to give them back, and when to ask for more. It is a pure state machine: time is passed
 // in, and the calls to make come out of Step. It is not safe for concurrent use.
-type Book struct{ cfg BookConfig }
+//
+// Every offer leaves the book within HoldFor of its arrival: taken, rescinded or declined. The offers of one agent leave
+// together, by the age of the oldest, so that what goes back is a whole that is of use to others.
+type Book struct {
+	cfg    BookConfig
+	offers map[string]*bookOffer
+	list   []*bookOffer // in order of arrival, with some that are gone
+	agents map[string]*bookAgent
+	roles  map[string]*bookRole
+	queue  []expiry // agents by deadline; entries may be outdated
+}
+
+type bookOffer struct {
+	*Offer
+	unfit bool // to be declined
+	gone  bool // left the book
+}
+
+type bookAgent struct {
+	agent    *Agent
+	draining bool
+	offers   []*bookOffer
+	deadline time.Time
+}
+
+type expiry struct {
+	agentID string
+	at      time.Time
+}
+
+// bookRole is what a role wants and has been told.
+type bookRole struct {
+	idle       bool
+	suppressed bool
+	refused    bool      // there may be filters that REVIVE would lift
+	revive     bool      // REVIVE is due
+	since      time.Time // last offer, REVIVE, or begin of the wait
+	arrival    time.Time // theoretical arrival time of the rate limit: REVIVE number n+burst may not come before
+	inHand     int
+}
 
 // NewBook returns an empty book.
-func NewBook(cfg BookConfig) *Book { return &Book{cfg: cfg} }
+func NewBook(cfg BookConfig) *Book {
+	cfg.setDefaults()
+	return &Book{cfg: cfg, offers: map[string]*bookOffer{}, agents: map[string]*bookAgent{}, roles: map[string]*bookRole{}}
+}
 
-// Add takes in offers from an OFFERS event.
-func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {}
+// Add takes in offers from an OFFERS event. Messages must not be changed any more. An offer that is there already is ignored.
+func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {
+	for _, pb := range offers {
+		id := pb.GetId().GetValue()
+		if b.offers[id] != nil {
+			continue
+		}
+		a := b.agent(pb)
+		o := newOffer(pb, a.agent)
+		o.Received, o.Draining = now, a.draining
+		held := &bookOffer{Offer: o}
+		b.offers[id] = held
+		b.list = append(b.list, held)
+		if len(a.offers) == 0 {
+			a.deadline = now.Add(b.cfg.HoldFor)
+			b.queue = append(b.queue, expiry{o.Agent.ID, a.deadline})
+		}
+		a.offers = append(a.offers, held)
+		a.learn()
+		r := b.role(o.Role)
+		r.inHand++
+		r.since = now
+	}
+}
+
+// agent returns the record of the offer's agent, brought up to date.
+func (b *Book) agent(pb *mesospb.Offer) *bookAgent {
+	seen := AgentOf(pb)
+	a := b.agents[seen.ID]
+	switch {
+	case a == nil:
+		a = &bookAgent{agent: seen}
+		b.agents[seen.ID] = a
+	case a.agent == nil: // drained before its first offer
+		a.agent = seen
+	case !sameAgent(a.agent, seen):
+		seen.Capacity = a.agent.Capacity
+		a.agent = seen
+	}
+	return a
+}
+
+// learn remembers the most that was ever offered of the agent at one time: it has at least that.
+func (a *bookAgent) learn() {
+	var sum amounts
+	for _, o := range a.offers {
+		for d := range sum {
+			sum[d] = addUp(sum[d], o.free[d])
+		}
+	}
+	was, now := a.agent.Capacity, sum.scalars()
+	most := Amounts{max(was.CPUs, now.CPUs), max(was.Mem, now.Mem), max(was.Disk, now.Disk), max(was.GPUs, now.GPUs)}
+	if most == was {
+		return
+	}
+	grown := *a.agent
+	grown.Capacity = most
+	a.agent = &grown
+	for _, o := range a.offers {
+		o.Offer = o.withAgent(&grown)
+	}
+}
+
+// withAgent returns the offer with another view of its agent. The original may be in somebody's hands.
+func (o *Offer) withAgent(a *Agent) *Offer {
+	n := *o
+	n.Agent = a
+	return &n
+}
+
+func (b *Book) role(name string) *bookRole {
+	r := b.roles[name]
+	if r == nil {
+		r = &bookRole{}
+		b.roles[name] = r
+	}
+	return r
+}
+
+// remove takes an offer out of the book.
+func (b *Book) remove(id string) *Offer {
+	o := b.offers[id]
+	if o == nil {
+		return nil
+	}
+	delete(b.offers, id)
+	o.gone = true
+	if len(b.list) > 2*len(b.offers)+64 {
+		b.list = slices.DeleteFunc(b.list, func(x *bookOffer) bool { return x.gone })
+	}
+	b.role(o.Role).inHand--
+	a := b.agents[o.Agent.ID]
+	a.offers = slices.DeleteFunc(a.offers, func(x *bookOffer) bool { return x == o })
+	return o.Offer
+}
 
 // Rescind removes an offer that the master took back, and reports whether it was there.
-func (b *Book) Rescind(id string) bool { return false }
+func (b *Book) Rescind(id string) bool { return b.remove(id) != nil }
 
 // Take removes offers that are being accepted, and returns those of them that were there.
-func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer { return nil }
+func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer {
+	var taken []*Offer
+	for _, id := range ids {
+		if o := b.remove(id.GetValue()); o != nil {
+			taken = append(taken, o)
+		}
+	}
+	return taken
+}
 
-// Offers returns the offers in hand, oldest first, ready for Cycle.Offers.
-func (b *Book) Offers() []*Offer { return nil }
+// Len returns the number of offers in hand.
+func (b *Book) Len() int { return len(b.offers) }
+
+// Offer returns an offer in hand by its id, nil if it isn't there.
+func (b *Book) Offer(id string) *Offer {
+	if o := b.offers[id]; o != nil {
+		return o.Offer
+	}
+	return nil
+}
+
+// Offers returns the offers in hand, oldest first, ready for Cycle.Offers. Those that are about to be declined are left out.
+func (b *Book) Offers() []*Offer {
+	list := make([]*Offer, 0, len(b.offers))
+	for _, o := range b.list {
+		if !o.gone && !o.unfit {
+			list = append(list, o.Offer)
+		}
+	}
+	return list
+}
+
+// Agent returns what is known of an agent, nil if no offer of it has been seen.
+func (b *Book) Agent(id string) *Agent {
+	if a := b.agents[id]; a != nil {
+		return a.agent
+	}
+	return nil
+}
 
 // Drain marks the agent as being drained, or no longer, for offers in hand and to come.
-func (b *Book) Drain(agentID string, draining bool) {}
+func (b *Book) Drain(agentID string, draining bool) {
+	a := b.agents[agentID]
+	if a == nil {
+		if !draining {
+			return
+		}
+		a = &bookAgent{}
+		b.agents[agentID] = a
+	}
+	a.draining = draining
+	for _, o := range a.offers {
+		n := *o.Offer
+		n.Draining = draining
+		o.Offer = &n
+	}
+}
 
 // Forget drops the agent, with its offers: it is gone.
-func (b *Book) Forget(agentID string) {}
+func (b *Book) Forget(agentID string) {
+	a := b.agents[agentID]
+	if a == nil {
+		return
+	}
+	for _, o := range slices.Clone(a.offers) {
+		b.remove(o.ID())
+	}
+	delete(b.agents, agentID)
+}
 
-// Reset drops all offers and what was asked for: after a disconnection the master has done the same. suppressed are the roles
-// that the new SUBSCRIBE names as suppressed.
-func (b *Book) Reset(suppressed ...string) {}
+// Reset drops all offers: after a disconnection the master has done the same. What is known of agents stays. suppressed are the roles that the
+// next SUBSCRIBE names as suppressed; the others that want offers are revived, as nobody can say whether filters of before remain.
+func (b *Book) Reset(suppressed ...string) {
+	clear(b.offers)
+	b.list, b.queue = nil, nil
+	for _, a := range b.agents {
+		a.offers = nil
+	}
+	for name, r := range b.roles {
+		r.inHand, r.refused, r.suppressed, r.since = 0, true, slices.Contains(suppressed, name), time.Time{}
+		r.revive = !r.idle
+	}
+	for _, name := range suppressed {
+		b.role(name).suppressed = true
+	}
+}
 
-// Want says that work waits in the role. fresh says that it differs from what the refused offers were refused
-// for (a new application or version, a freed constraint), so that filters must be lifted with REVIVE.
-func (b *Book) Want(role string, fresh bool) {}
+// Want says that work waits in the role. fresh says that it differs from what earlier offers were refused for (a new application or
+// version, a freed constraint), so that filters must be lifted with REVIVE. A role that was idle is always revived, one
+// that never was refused or suppressed never.
+func (b *Book) Want(role string, fresh bool) {
+	r := b.role(role)
+	if r.suppressed || r.refused && (fresh || r.idle) {
+		r.revive = true
+	}
+	if r.idle {
+		r.idle, r.since = false, time.Time{}
+	}
+}
 
-// Idle says that the role wants nothing.
-func (b *Book) Idle(role string) {}
+// Idle says that the role wants nothing: its offers are declined for long, and it is suppressed.
+func (b *Book) Idle(role string) {
+	r := b.role(role)
+	r.idle, r.revive = true, false
+}
 
-// Unfit says that nothing pending fits these offers: Step declines them shortly. Offers of agents in holds are kept until
+// Unfit says that nothing pending fits these offers: Step declines them shortly. Offers for the agents and roles in holds are kept until
 // they expire.
-func (b *Book) Unfit(offers []*Offer, holds []Hold) {}
-
-// Step returns the calls that are due. Declined offers are out of the book.
-func (b *Book) Step(now time.Time) Actions { return Actions{} }
-
-// Next returns when Step has something to do again, zero if only new input makes that happen.
-func (b *Book) Next() time.Time { return time.Time{} }
+func (b *Book) Unfit(offers []*Offer, holds []Hold) {
+	for _, o := range offers {
+		held := b.offers[o.ID()]
+		if held != nil && !slices.ContainsFunc(holds, func(h Hold) bool { return h.AgentID == o.Agent.ID && h.Role == o.Role }) {
+			held.unfit = true
+		}
+	}
+}
