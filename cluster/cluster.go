@@ -29,6 +29,7 @@ type Cluster struct {
 	dir    string
 	ownDir bool // dir is temporary
 	master *master.Master
+	guard  *guard
 	shared shared
 
 	mu     sync.Mutex
@@ -71,11 +72,14 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := c.makeDir(); err != nil {
 		return nil, err
 	}
-	listener, err := cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
+	if err := c.secure(); err != nil {
+		return nil, err
+	}
+	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("cluster: the master cannot listen: %w", err)
 	}
-	c.master, err = master.New(master.Config{
+	c.master, err = master.New(c.guard.master(master.Config{
 		Listener:           listener,
 		Hostname:           "localhost",
 		AllocationInterval: cfg.AllocationInterval,
@@ -85,7 +89,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 		Logger:                 cfg.Logger.With("component", "master"),
 		Seed:                   cfg.Seed,
 		Engine:                 c.shared.engine,
-	})
+	}))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
 	}
@@ -168,7 +172,7 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 			config.Engine = c.shared.engine
 		}
 	}
-	a, err := agent.New(config)
+	a, err := agent.New(c.guard.agent(config))
 	if err != nil {
 		err = fmt.Errorf("cluster: %w", err)
 		if config.Listener != nil {
@@ -253,7 +257,7 @@ func (c *Cluster) Close() error {
 	if c.master != nil {
 		errs = append(errs, c.master.Close())
 	}
-	errs = append(errs, c.shared.close())
+	errs = append(errs, c.shared.close(), c.guard.close())
 	if c.ownDir && c.dir != "" {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}

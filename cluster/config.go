@@ -36,6 +36,8 @@ type Config struct {
 	// unreachable; 0 means 10 min.
 	AgentReregisterTimeout time.Duration
 
+	// Security says who may talk to the cluster and what they may do; the zero value lets everybody do everything.
+	Security Security
 	// Logger gets what the master and agents have to say; nil means nothing is logged.
 	Logger *slog.Logger
 

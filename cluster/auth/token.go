@@ -23,7 +23,7 @@ type Signer struct {
 const MinKey = 16
 
 // NewSigner returns a signer with a key, or with a random one if key is nil.
-func NewSigner(key []byte) (*Signer, error) {
+func NewSigner(key Key) (*Signer, error) {
 	if key == nil {
 		key = make([]byte, 32)
 		if _, err := rand.Read(key); err != nil {
@@ -122,3 +122,12 @@ func (s *Signer) claims(payload map[string]json.RawMessage) (map[string]string, 
 func segment(s string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 }
+
+// Key is a secret key. It prints without its bytes, whatever the verb.
+type Key []byte
+
+// Format prints no more than the length.
+func (k Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "key of %d bytes", len(k)) }
+
+// MarshalJSON writes null.
+func (k Key) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
