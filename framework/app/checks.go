@@ -12,13 +12,13 @@ type HealthCheck struct {
 	// Delay is the time before the first check. Default: 15s.
 	Delay *Duration `json:"delay,omitempty"`
 	// Interval is the time between checks. Default: 10s.
-	Interval Duration `json:"interval,omitempty"`
+	Interval Duration `json:"interval,omitempty" positive:""`
 	// Timeout is how long one check may take. Default: 20s.
-	Timeout Duration `json:"timeout,omitempty"`
+	Timeout Duration `json:"timeout,omitempty" positive:""`
 	// GracePeriod is how long failures at the beginning are ignored. Default: 10s.
 	GracePeriod *Duration `json:"grace_period,omitempty" alias:"graceperiod"`
 	// Failures is how many in a row kill the task. Default: 3.
-	Failures int `json:"failures,omitempty" alias:"fails"`
+	Failures int `json:"failures,omitempty" alias:"fails" positive:""`
 }
 
 // Check asks a task something at intervals and reports the answer; it kills nothing.
@@ -31,9 +31,9 @@ type Check struct {
 	// Delay is the time before the first check. Default: 15s.
 	Delay *Duration `json:"delay,omitempty"`
 	// Interval is the time between checks. Default: 10s.
-	Interval Duration `json:"interval,omitempty"`
+	Interval Duration `json:"interval,omitempty" positive:""`
 	// Timeout is how long one check may take. Default: 20s.
-	Timeout Duration `json:"timeout,omitempty"`
+	Timeout Duration `json:"timeout,omitempty" positive:""`
 }
 
 // CheckType names a way to check.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,11 +104,11 @@ func (a *App) fill() {
 	lower(&a.Strategy, StrategyNone, "colocate", StrategyColocate, "none", StrategyNone)
 	lower(&a.Resources.Reserve, ReserveVolumes)
 	orNew(&a.KillGracePeriod, defaultKillGrace)
-	a.Task.fill()
+	a.Task.fill(a)
 	for i := range a.Group {
 		m := &a.Group[i]
 		orNew(&m.KillGracePeriod, *a.KillGracePeriod)
-		m.Task.fill()
+		m.Task.fill(a)
 	}
 	for i := range a.Constraints {
 		c := &a.Constraints[i]
@@ -138,7 +139,7 @@ func (a *App) fill() {
 		}
 		x.Resources.fill()
 		x.Command.fill()
-		x.Container.fill(&x.Resources)
+		x.Container.fill(a)
 	}
 }
 
@@ -176,10 +177,10 @@ func (a *App) fillPolicies() {
 	}
 }
 
-func (t *Task) fill() {
+func (t *Task) fill(a *App) {
 	t.Resources.fill()
 	t.Command.fill()
-	t.Container.fill(&t.Resources)
+	t.Container.fill(a)
 	t.HealthCheck.fill()
 	t.Check.fill()
 }
@@ -222,7 +223,7 @@ func (c *Command) fill() {
 	}
 }
 
-func (c *Container) fill(r *Resources) {
+func (c *Container) fill(a *App) {
 	if c == nil {
 		return
 	}
@@ -241,8 +242,8 @@ func (c *Container) fill(r *Resources) {
 			m := &n.PortMappings[j]
 			lower(&m.Protocol, "tcp")
 			// The old SDK knew no ports resource: what is mapped is needed.
-			if port := m.HostPort; port.Number > 0 && port.Name == "" && r.Ports.index(port) < 0 {
-				r.Ports = append(r.Ports, Port{Number: port.Number, Protocol: m.Protocol})
+			if ref := m.HostPort; ref.Number > 0 && ref.Name == "" {
+				a.needPort(Port{Number: ref.Number, Protocol: m.Protocol})
 			}
 		}
 	}
@@ -267,14 +268,18 @@ func (c *Container) fill(r *Resources) {
 	}
 }
 
-// index returns which port is meant, -1 if none is.
-func (p Ports) index(ref PortRef) int {
-	for i, port := range p {
-		if ref.Name != "" && port.Name == ref.Name || ref.Name == "" && ref.Number > 0 && port.Number == ref.Number {
-			return i
+// needPort adds a port to those of the first task, unless some task has it.
+func (a *App) needPort(p Port) {
+	var first *Task
+	for _, t := range a.tasks() {
+		if first == nil {
+			first = t
+		}
+		if slices.ContainsFunc(t.Resources.Ports, func(has Port) bool { return has.Number == p.Number }) {
+			return
 		}
 	}
-	return -1
+	first.Resources.Ports = append(first.Resources.Ports, p)
 }
 
 func (h *HealthCheck) fill() {

@@ -66,18 +66,30 @@ func (d *decoder) addProblems(list problems) {
 		before[e.Path] = true
 	}
 	for _, p := range list {
-		at, ok := d.places[p.path]
-		for path := p.path; !ok; at, ok = d.places[path] {
-			i := strings.LastIndexByte(path, '/')
-			if i < 0 {
-				break
-			}
-			path = path[:i]
+		known, missing := p.path, ""
+		at, ok := d.places[known]
+		for !ok {
+			i := strings.LastIndexByte(known, '/')
+			known, missing = known[:i], known[i:]+missing
+			at, ok = d.places[known]
 		}
-		if !before[at.path] || at.path == "" {
+		at.path += missing
+		if !complained(before, at.path) {
 			d.fail(at, p.what, p.fix)
 		}
 	}
+}
+
+// complained reports whether there was an error at the path or at what it is in.
+func complained(before map[string]bool, path string) bool {
+	for !before[path] {
+		i := strings.LastIndexByte(path, '/')
+		if i < 0 {
+			return false
+		}
+		path = path[:i]
+	}
+	return true
 }
 
 // formDecoder is a type with JSON forms of its own.
@@ -234,6 +246,14 @@ func (d *decoder) objectAs(v reflect.Value, t reflect.Type, n *node, canonical s
 			continue // as if it were not there
 		}
 		here.offset = m.value.offset
-		d.decode(v.FieldByIndex(f.index), m.value, pointer(canonical, f.name), here)
+		to, errors := v.FieldByIndex(f.index), len(d.errs)
+		d.decode(to, m.value, pointer(canonical, f.name), here)
+		if f.positive && to.IsZero() && len(d.errs) == errors {
+			fix := "give more, or leave it out for the default"
+			if f.typ == reflect.TypeFor[Duration]() {
+				fix = "give more, such as 1ms, or leave it out for the default"
+			}
+			d.fail(here, "is 0", fix)
+		}
 	}
 }

@@ -14,6 +14,7 @@ type field struct {
 	aliases  []string
 	index    []int
 	optional bool // left out of the canonical form if empty
+	positive bool // zero stands for the default, so documents cannot mean it
 	typ      reflect.Type
 }
 
@@ -52,6 +53,7 @@ func listFields(t reflect.Type, index []int) (list fieldList) {
 		}
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
 		f := &field{name: name, index: at, optional: options != "", typ: sf.Type}
+		_, f.positive = sf.Tag.Lookup("positive")
 		if alias := sf.Tag.Get("alias"); alias != "" {
 			f.aliases = strings.Split(alias, ",")
 		}

@@ -90,7 +90,7 @@ type Readiness struct {
 	// For is how long it has to hold.
 	For Duration `json:"for,omitempty"`
 	// Timeout is how long an instance may take to become ready before an update counts it as failed. Default: 10m.
-	Timeout Duration `json:"timeout,omitempty"`
+	Timeout Duration `json:"timeout,omitempty" positive:""`
 }
 
 // ReadyBy names what makes an instance ready.
@@ -106,15 +106,15 @@ const (
 // Retry says how instances that ended are started again.
 type Retry struct {
 	// Time is how long to wait before the first retry. Default: 1s.
-	Time Duration `json:"time,omitempty"`
+	Time Duration `json:"time,omitempty" positive:""`
 	// Backoff doubles the time with each retry, up to MaxTime. Default: true.
 	Backoff *bool `json:"exp_backoff,omitempty"`
 	// TotalRetries is how many retries in a row may fail before the instance is given up. nil: any number.
 	TotalRetries *int `json:"total_retries,omitempty" alias:"max_retries"`
 	// MaxTime bounds Time under Backoff. Default: 5m.
-	MaxTime Duration `json:"max_time,omitempty"`
+	MaxTime Duration `json:"max_time,omitempty" positive:""`
 	// ResetAfter is how long an instance has to be ready until its retries are forgotten. Default: 10s.
-	ResetAfter Duration `json:"reset_after,omitempty"`
+	ResetAfter Duration `json:"reset_after,omitempty" positive:""`
 }
 
 // Update says how a new version replaces the old one.
@@ -123,7 +123,7 @@ type Update struct {
 	// as the share allows; 1 starts new ones first.
 	MinHealthy *float64 `json:"min_healthy,omitempty"`
 	// BatchSize is how many instances are replaced at a time. Default: 1.
-	BatchSize int `json:"batch_size,omitempty"`
+	BatchSize int `json:"batch_size,omitempty" positive:""`
 	// Canary is how many instances get the new version first; then the update waits until somebody promotes it. Default: 0, none.
 	Canary int `json:"canary,omitempty"`
 	// MaxFailures is how many new instances may fail before the update stops. Default: 1.
@@ -135,7 +135,7 @@ type Update struct {
 // Unreachable says what happens to instances on agents that the master lost contact with.
 type Unreachable struct {
 	// ReplaceAfter is how long to wait for the agent before a replacement starts; the old instance is killed if it returns. Default: 5m.
-	ReplaceAfter Duration `json:"replace_after,omitempty"`
+	ReplaceAfter Duration `json:"replace_after,omitempty" positive:""`
 	// Wait never replaces: for instances that must not run twice, or whose data is there.
 	Wait bool `json:"wait,omitempty"`
 }
