@@ -4,7 +4,7 @@ GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 COUNT ?= 6
 
-.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper clean
+.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper external clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,10 @@ generate-check: ## fail if generated code is not current
 
 zookeeper: ## the tests that talk to a real ZooKeeper
 	./scripts/zookeeper-tests.sh
+
+external: ## vet and test what needs heavy servers (etcd): a module of its own
+	$(GO) -C test/external vet ./...
+	$(GO) -C test/external test -race -timeout 10m ./...
 
 demo-check: ## the demo, from the command line, as a newcomer runs it
 	./scripts/demo-check.sh

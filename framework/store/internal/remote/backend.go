@@ -90,7 +90,8 @@ type permanentError struct{ error }
 
 func (e permanentError) Unwrap() error { return e.error }
 
-func isPermanent(err error) bool {
+// IsPermanent says whether an error is marked.
+func IsPermanent(err error) bool {
 	_, ok := errors.AsType[permanentError](err)
 	return ok
 }

@@ -88,7 +88,7 @@ func (c *commit) attempt(ctx context.Context) (revision store.Revision, done boo
 	}
 	c.head = nil // until something is known again
 	if err != nil {
-		return 0, isPermanent(err), c.final(err)
+		return 0, IsPermanent(err), c.final(err)
 	}
 	if c.tried {
 		if has, sure := d.has(c.id, c.base.commits); has {
@@ -113,7 +113,7 @@ func (c *commit) attempt(ctx context.Context) (revision store.Revision, done boo
 		// If an earlier swap may still arrive, its head has changed: by the same head it was not refused.
 		return 0, true, err
 	case err != nil:
-		return 0, isPermanent(err), c.final(err)
+		return 0, IsPermanent(err), c.final(err)
 	case len(c.batch.Ops) == 0 && fence == d.Fence && !c.tried:
 		c.head = &head
 		return head.Revision, true, nil
@@ -123,7 +123,7 @@ func (c *commit) attempt(ctx context.Context) (revision store.Revision, done boo
 
 // final adds uncertainty to errors that will not pass.
 func (c *commit) final(err error) error {
-	if isPermanent(err) {
+	if IsPermanent(err) {
 		return c.uncertain(unmark(err))
 	}
 	return err
@@ -136,7 +136,7 @@ func (c *commit) swap(ctx context.Context, head Head, d headData, fence store.To
 	if !c.fits(swap.Writes) {
 		chunks := c.split(swap.Writes)
 		if err := c.writeAhead(ctx, chunks); err != nil {
-			return 0, isPermanent(err), c.final(err)
+			return 0, IsPermanent(err), c.final(err)
 		}
 		next.Pending = &intent{ID: c.id, Chunks: len(chunks)}
 		swap.Writes, swap.Require = nil, ChunkName(c.id, 0)
@@ -144,7 +144,7 @@ func (c *commit) swap(ctx context.Context, head Head, d headData, fence store.To
 	swap.Head = next.encode()
 	now, ok, err := c.backend.Swap(ctx, swap)
 	switch {
-	case err != nil && isPermanent(err):
+	case err != nil && IsPermanent(err):
 		return 0, true, c.final(err)
 	case err != nil:
 		if !c.tried {
@@ -295,7 +295,7 @@ func (s *Store) finish(ctx context.Context, head Head, d headData) (last Head, a
 			next.Pending = nil
 		}
 		now, ok, err := s.backend.Swap(ctx, Swap{Version: head.Version, Head: next.encode(), Writes: writes})
-		if err != nil && !isPermanent(err) {
+		if err != nil && !IsPermanent(err) {
 			if !sleep(ctx, firstPause) {
 				err = ended(ctx, err)
 			} else {

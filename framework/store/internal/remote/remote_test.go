@@ -234,7 +234,7 @@ func TestDamagedAndNewerLayoutsAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", head, err, want)
 		}
-		if isPermanent(err) && unmark(err) != err {
+		if IsPermanent(err) && unmark(err) != err {
 			t.Errorf("%s: the mark shows", head)
 		}
 	}

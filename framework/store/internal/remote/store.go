@@ -191,7 +191,7 @@ func (s *Store) retry(ctx context.Context, f func() error) error {
 	pause := firstPause
 	for {
 		err := f()
-		if err == nil || isPermanent(err) {
+		if err == nil || IsPermanent(err) {
 			return err
 		}
 		if !sleep(ctx, pause) {
