@@ -1,0 +1,191 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mesokit/mesokit/client/detector"
+	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/framework/election"
+	"github.com/mesokit/mesokit/framework/store"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+// Config of a Framework. Name and one of Master and Detector are required.
+type Config struct {
+	// Name of the framework, as the master shows it. With Principal it is what a lost state is recognized by.
+	Name string
+	// Master says where the leader is found: host:port, a comma list, http(s)://, zk://, file://. See detector.Parse.
+	Master string
+	// Detector finds the leader; it replaces Master.
+	Detector detector.Detector
+	// Transport carries credentials, TLS, timeouts and headers of all conversations with Mesos.
+	Transport transport.Config
+	// Roles of the framework. None means the role "*".
+	Roles []string
+	// Principal that the framework authenticates with; reservations and volumes bear it.
+	Principal string
+	// User that tasks run as; "" means that of this process.
+	User string
+	// FailoverTimeout is how long the master keeps the tasks while no scheduler is subscribed. Default one week.
+	FailoverTimeout time.Duration
+	// FrameworkInfo, if not nil, is what is registered, completed with the fields above where these are set and with the
+	// capabilities that the engine lives on. It is copied.
+	FrameworkInfo *mesospb.FrameworkInfo
+
+	// Apps are submitted at every start: new ones are added, changed ones updated. Applications that are not among them stay
+	// as they are.
+	Apps []*app.App
+
+	// Store keeps the state; the caller closes it after Run. Nil means memory: a restart begins with nothing, and is
+	// told so when the master still knows the framework (see core.Guard).
+	Store store.Store
+	// Elector decides whether this process leads; nil means that it always does.
+	Elector election.Elector
+	// Info is what the others are told while this process leads. The ID defaults to host and process.
+	Info election.Info
+
+	// Core configures the engine. Roles, Principal and ReservationRefinement are set from the fields above.
+	Core core.Config
+	// Controller sees events before the engine does; nil means none.
+	Controller Controller
+	// WatchAgents asks the master so often which agents are drained or deactivated, so that tasks move
+	// away in time. 0 means 15 s, negative never. It needs the right to see agents.
+	WatchAgents time.Duration
+	// AssumeNew skips the question whether the master knows a framework of this name although the store is empty.
+	AssumeNew bool
+
+	// Record gets everything that goes into the engine, see NewRecorder; nil means nothing is recorded.
+	Record Recorder
+	// Log gets what happens; nil means slog.Default().
+	Log *slog.Logger
+	// Metrics is where Prometheus metrics are registered; nil means nowhere.
+	Metrics prometheus.Registerer
+	// Traces provides spans for rounds of the engine, placement, commits and calls; nil means none.
+	Traces trace.TracerProvider
+	// NoteHistory is how many notes are kept for subscribers that come later. Default 10,000.
+	NoteHistory int
+}
+
+// complete checks the configuration and fills in defaults.
+func (c *Config) complete() error {
+	if c.Name == "" {
+		c.Name = c.FrameworkInfo.GetName()
+	}
+	if c.Name == "" {
+		return errors.New("framework.Config.Name is empty: the master shows frameworks by their names")
+	}
+	if c.Detector == nil {
+		d, err := detector.Parse(c.Master, detector.Options{})
+		if err != nil {
+			return fmt.Errorf("framework.Config.Master: %w", err)
+		}
+		c.Detector = d
+	}
+	if c.FailoverTimeout < 0 {
+		return fmt.Errorf("framework.Config.FailoverTimeout is %v, want 0 or more", c.FailoverTimeout)
+	}
+	names := map[string]bool{}
+	for i, a := range c.Apps {
+		if err := a.Complete(); err != nil {
+			return fmt.Errorf("framework.Config.Apps[%d]: %w", i, err)
+		}
+		if names[a.Name] {
+			return fmt.Errorf("framework.Config.Apps[%d]: there are two applications %q", i, a.Name)
+		}
+		names[a.Name] = true
+	}
+	if c.Info.ID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "localhost"
+		}
+		c.Info.ID = host + "/" + strconv.Itoa(os.Getpid())
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.WatchAgents == 0 {
+		c.WatchAgents = 15 * time.Second
+	}
+	if c.NoteHistory <= 0 {
+		c.NoteHistory = 10_000
+	}
+	if c.Record == nil {
+		c.Record = discard{}
+	}
+	c.FrameworkInfo = c.info()
+	c.Core.Roles = c.FrameworkInfo.GetRoles()
+	c.Core.Principal = c.FrameworkInfo.GetPrincipal()
+	c.Core.ReservationRefinement = true
+	return nil
+}
+
+// needed are the capabilities that the engine's rules assume.
+var needed = []mesospb.FrameworkInfo_Capability_Type{
+	mesospb.FrameworkInfo_Capability_MULTI_ROLE,
+	mesospb.FrameworkInfo_Capability_RESERVATION_REFINEMENT,
+	mesospb.FrameworkInfo_Capability_PARTITION_AWARE,
+	mesospb.FrameworkInfo_Capability_TASK_KILLING_STATE,
+	mesospb.FrameworkInfo_Capability_REGION_AWARE,
+	mesospb.FrameworkInfo_Capability_SHARED_RESOURCES,
+}
+
+func (c *Config) info() *mesospb.FrameworkInfo {
+	info := &mesospb.FrameworkInfo{}
+	if c.FrameworkInfo != nil {
+		info = proto.CloneOf(c.FrameworkInfo)
+	}
+	info.Name = &c.Name
+	if info.User == nil {
+		info.User = &c.User
+	}
+	if c.Principal != "" {
+		info.Principal = &c.Principal
+	}
+	if len(c.Roles) > 0 {
+		info.Roles = slices.Clone(c.Roles)
+	}
+	if info.Role != nil && len(info.Roles) == 0 {
+		info.Roles = []string{info.GetRole()}
+	}
+	if info.Role = nil; len(info.Roles) == 0 {
+		info.Roles = []string{"*"}
+	}
+	switch {
+	case c.FailoverTimeout > 0:
+		info.FailoverTimeout = proto.Float64(c.FailoverTimeout.Seconds())
+	case info.FailoverTimeout == nil:
+		info.FailoverTimeout = proto.Float64((7 * 24 * time.Hour).Seconds())
+	}
+	if info.Checkpoint == nil {
+		info.Checkpoint = proto.Bool(true)
+	}
+	for _, kind := range needed {
+		if !slices.ContainsFunc(info.Capabilities, func(k *mesospb.FrameworkInfo_Capability) bool { return k.GetType() == kind }) {
+			info.Capabilities = append(info.Capabilities, &mesospb.FrameworkInfo_Capability{Type: kind.Enum()})
+		}
+	}
+	return info
+}
+
+// Recorder gets the inputs and effects of every round of the engine, in order. An error ends Run: a recording with a hole is of no
+// use.
+type Recorder interface {
+	Record(now time.Time, inputs []core.Input, effects *core.Effects) error
+}
+
+type discard struct{}
+
+func (discard) Record(time.Time, []core.Input, *core.Effects) error { return nil }

@@ -1,0 +1,143 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/framework/election"
+	"github.com/mesokit/mesokit/framework/store"
+	"github.com/mesokit/mesokit/framework/store/memory"
+)
+
+// Framework keeps applications running on Mesos. Its methods may be called from any goroutine.
+type Framework struct {
+	cfg     Config
+	hub     *hub
+	metrics *metrics
+	spans   spans
+
+	started atomic.Bool
+	snap    atomic.Pointer[core.Snapshot]
+
+	mu     sync.Mutex
+	term   *term // nil while this process does not lead
+	status Status
+}
+
+// Status says how this process stands.
+type Status struct {
+	// Running: Run has begun and not ended.
+	Running bool `json:"running"`
+	// Leading: this process acts.
+	Leading bool `json:"leading"`
+	// Leader, if known; it may be this process.
+	Leader *election.Info `json:"leader,omitempty"`
+	// Master that the framework is subscribed to, "" if it is not.
+	Master string `json:"master,omitempty"`
+	// Trouble is what keeps the framework from working, such as a store or master that cannot be reached. "" if there is none.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// New checks a configuration and returns the framework, which does nothing before Run.
+func New(cfg Config) (*Framework, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces)}
+	m, err := newMetrics(cfg.Metrics, f)
+	if err != nil {
+		return nil, err
+	}
+	f.metrics = m
+	f.snap.Store(&core.Snapshot{})
+	return f, nil
+}
+
+// Run takes part in the election and acts while it leads, until ctx ends, whose cause it returns; the framework stays
+// registered then, and its tasks run on. After Uninstall it returns nil. Other errors are those that will not pass: of the
+// store, the election, or a subscription that the master refuses.
+func (f *Framework) Run(ctx context.Context) error {
+	if f.started.Swap(true) {
+		return ErrStarted
+	}
+	f.set(func(s *Status) { s.Running = true })
+	defer f.set(func(s *Status) { *s = Status{} })
+	defer f.metrics.unregister()
+
+	db := f.cfg.Store
+	if db == nil {
+		db = memory.New()
+		defer func() { _ = db.Close() }()
+		f.cfg.Log.Warn("no store is configured: what runs is forgotten when this process ends")
+	}
+	lead := func(ctx context.Context, fence store.Token) error {
+		fenced, err := store.WithFence(ctx, db, fence)
+		if err != nil {
+			return err
+		}
+		return f.lead(ctx, fenced)
+	}
+	if f.cfg.Elector == nil {
+		f.observe(election.Status{Leader: &f.cfg.Info})
+		return f.result(ctx, lead(ctx, 0))
+	}
+	return f.result(ctx, election.Lead(ctx, f.cfg.Elector, f.cfg.Info, f.observe, func(ctx context.Context, t *election.Term) error {
+		return lead(ctx, t.Token)
+	}))
+}
+
+// errUninstalled ends a term after the framework has been removed.
+var errUninstalled = errors.New("the framework is uninstalled")
+
+func (f *Framework) result(ctx context.Context, err error) error {
+	if errors.Is(err, errUninstalled) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (f *Framework) observe(s election.Status) {
+	f.set(func(st *Status) { st.Leader = s.Leader })
+	if s.Leader != nil && s.Term == nil && f.cfg.Elector != nil {
+		f.cfg.Log.Info("another scheduler leads", "leader", s.Leader.ID, "url", s.Leader.URL)
+	}
+}
+
+func (f *Framework) set(change func(*Status)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.status)
+}
+
+// Status returns how this process stands.
+func (f *Framework) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status
+}
+
+// Snapshot returns the state of the engine as it was last stored. While another process leads it is what this one knew last, or
+// empty; see Status. It may be kept and read without any lock.
+func (f *Framework) Snapshot() *core.Snapshot { return f.snap.Load() }
+
+// Do gives the engine a command and returns, when its effects are stored, what is going to happen. The error is one of the
+// core's (core.ErrNoApp, …), a *NotLeadingError, ErrNotRunning, ErrInterrupted, or the cause of the end of ctx; after the latter two
+// the command may have been carried out.
+func (f *Framework) Do(ctx context.Context, c core.Command) (string, error) {
+	f.mu.Lock()
+	t, status := f.term, f.status
+	f.mu.Unlock()
+	switch {
+	case t != nil:
+		return t.do(ctx, c)
+	case status.Running:
+		return "", &NotLeadingError{Leader: status.Leader}
+	}
+	return "", ErrNotRunning
+}
