@@ -46,9 +46,9 @@ type agent struct {
 	refused map[string]time.Time
 }
 
-// lostAgent is an agent that is unreachable.
+// lostAgent is an agent that is unreachable, or that has not come back since the master was elected.
 type lostAgent struct {
-	since time.Time
+	since time.Time // when it became unreachable
 	info  *mesospb.AgentInfo
 	drain *mesospb.DrainInfo
 	start time.Time

@@ -26,6 +26,8 @@ func (m *Master) Connect(agent link.Handler) (*link.End, error) {
 	if !m.loop.Post(func() {
 		if m.leads() {
 			m.links[l] = struct{}{}
+		} else {
+			mine.Close()
 		}
 	}) {
 		return nil, link.ErrNotLeading

@@ -111,6 +111,7 @@ func (m *Master) markUnreachable(a *agent, why string) {
 	m.log.Warn("agent is unreachable", "agent", a.id, "hostname", a.info.GetHostname(), "reason", why)
 	m.metrics.unreachableAgents++
 	m.unreachable[a.id] = &lostAgent{since: since, info: a.info, drain: a.drain, start: a.drainStart, off: a.deactivated}
+	m.rememberAway(a.id)
 	m.loseAgent(a, loss{
 		state: mesospb.TaskState_TASK_UNREACHABLE, old: mesospb.TaskState_TASK_LOST,
 		reason: mesospb.TaskStatus_REASON_AGENT_REMOVED, message: why, since: since,
@@ -120,6 +121,7 @@ func (m *Master) markUnreachable(a *agent, why string) {
 // markGone gives an agent up for good.
 func (m *Master) markGone(a *agent) {
 	m.gone[a.id] = time.Now()
+	m.rememberGone(a.id)
 	a.send(link.Shutdown{Message: "Agent has been marked gone"})
 	removed := mesospb.TaskStatus_REASON_AGENT_REMOVED
 	m.loseAgent(a, loss{
@@ -139,6 +141,7 @@ func (m *Master) removeAgent(a *agent, why string, counter *int) {
 		state: mesospb.TaskState_TASK_LOST, old: mesospb.TaskState_TASK_LOST,
 		reason: mesospb.TaskStatus_REASON_AGENT_REMOVED, message: "Agent " + a.info.GetHostname() + " removed: " + why,
 	})
+	m.forgetAgent(a.id)
 	m.publishAgentRemoved(a)
 }
 

@@ -38,7 +38,7 @@ func (m *Master) register(l *agentLink, msg link.Register) {
 		m.log.Info("agent replaced by a new one at its address", "agent", old.id, "address", d.Address)
 		m.removeAgent(old, "a new agent registered at the same address", &m.metrics.removalsRegistered)
 	}
-	id := fmt.Sprintf("%s-S%d", m.cfg.ID, m.nextID.agent)
+	id := fmt.Sprintf("%s-S%d", m.Info().GetId(), m.nextID.agent)
 	m.nextID.agent++
 	m.metrics.registrations++
 	a := m.newAgent(id, d)
@@ -50,7 +50,7 @@ func (m *Master) register(l *agentLink, msg link.Register) {
 
 // welcome answers Register.
 func (m *Master) welcome(a *agent) {
-	a.send(link.Registered{AgentID: a.id, Master: m.info, PingWait: m.pingWait()})
+	a.send(link.Registered{AgentID: a.id, Master: m.Info(), PingWait: m.pingWait()})
 }
 
 // pingWait is how long an agent waits for pings.
@@ -87,6 +87,7 @@ func (m *Master) join(l *agentLink, a *agent, known *link.Reregister) {
 		m.adopt(a, known)
 	}
 	m.watch(a)
+	m.rememberAgent(a)
 	m.publishAgentAdded(a)
 	m.allocateSoon(a.id)
 }
@@ -126,17 +127,19 @@ func (m *Master) reregister(l *agentLink, msg link.Reregister) {
 	if a != nil {
 		missing = m.rejoin(l, a, &msg)
 	} else {
-		lost := m.unreachable[id]
+		_, unreachable := m.unreachable[id]
+		lost := m.away(id)
 		delete(m.unreachable, id)
+		delete(m.recovered, id)
 		a = m.newAgent(id, msg.Agent)
 		if lost != nil {
 			a.drain, a.drainStart, a.deactivated = lost.drain, lost.start, lost.off
 		}
 		a.registered, a.reregistered = time.Now(), time.Now()
-		m.log.Info("agent came back", "agent", id, "hostname", a.info.GetHostname(), "unreachable", lost != nil)
+		m.log.Info("agent came back", "agent", id, "hostname", a.info.GetHostname(), "unreachable", unreachable)
 		m.join(l, a, &msg)
 	}
-	a.send(link.Reregistered{AgentID: a.id, Master: m.info, PingWait: m.pingWait(), Reconcile: missing})
+	a.send(link.Reregistered{AgentID: a.id, Master: m.Info(), PingWait: m.pingWait(), Reconcile: missing})
 	for _, fw := range sortedKeys(a.kills) {
 		for _, t := range sortedKeys(a.kills[fw]) {
 			a.send(a.kills[fw][t])
@@ -163,6 +166,7 @@ func (m *Master) rejoin(l *agentLink, a *agent, msg *link.Reregister) (missing [
 	m.pids[a.desc.PID] = a
 	if changed {
 		m.alloc.DescribeAgent(a.id, a.forAllocator())
+		m.rememberAgent(a)
 	}
 
 	brought := map[string]map[string]bool{}

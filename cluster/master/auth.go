@@ -69,10 +69,10 @@ type caller struct {
 	principal *auth.Principal
 }
 
-// doFor runs f on the loop on behalf of whom a request is from.
+// doFor runs f on the loop of a leader on behalf of whom a request is from.
 func (m *Master) doFor(r *http.Request, f func()) error {
 	p := auth.FromContext(r.Context())
-	return m.loop.Do(r.Context(), func() {
+	return m.doLeading(r.Context(), func() {
 		m.caller = caller{true, p}
 		defer func() { m.caller = caller{} }()
 		f()

@@ -110,7 +110,7 @@ func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var got answer
-	if err := m.loop.Do(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"], caller) }); err != nil {
+	if err := m.doLeading(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"], caller) }); err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}

@@ -9,13 +9,14 @@ import (
 // Explicit, for each task the first that applies:
 //
 //   - known to the framework, also if terminal and not acknowledged: the last forwarded state, else the current one
+//   - its agent is recovered and has not reregistered, or is not named while there are such agents: no answer
 //   - its agent is registered: GONE
 //   - its agent is unreachable: UNREACHABLE
 //   - its agent was marked gone: GONE_BY_OPERATOR
 //   - else: UNKNOWN
 //
 // Frameworks without PARTITION_AWARE hear TASK_LOST instead. Implicit, without tasks: one answer for each known task, but
-// not for those on unreachable agents. The master keeps no registry, so no agent is ever recovered but not yet back.
+// not for those on unreachable agents.
 
 func (m *Master) callReconcile(f *framework, c *schedulerpb.Call) answer {
 	tasks := c.GetReconcile().GetTasks()
@@ -47,6 +48,9 @@ func (t *task) latest() *mesospb.TaskStatus {
 func (m *Master) reconcileTask(f *framework, id, agentID string) {
 	if t := f.tasks[id]; t != nil {
 		f.send(updateEvent(t.latest()))
+		return
+	}
+	if m.recovered[agentID] != nil || agentID == "" && len(m.recovered) > 0 {
 		return
 	}
 	state, message := mesospb.TaskState_TASK_UNKNOWN, "Reconciliation: Task is unknown"

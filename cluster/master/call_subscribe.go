@@ -46,7 +46,7 @@ func (m *Master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 	stream := httpapi.NewStream(cd)
 	var f *framework
 	var id, streamID string
-	err := m.loop.Do(r.Context(), func() {
+	err := m.doLeading(r.Context(), func() {
 		streamID = m.newUUID().String()
 		if f = m.subscribe(c.GetSubscribe(), stream, streamID); f != nil {
 			id = f.id
@@ -102,7 +102,7 @@ func (m *Master) subscribe(s *schedulerpb.Call_Subscribe, stream *httpapi.Stream
 	f.send(&schedulerpb.Event{Type: schedulerpb.Event_SUBSCRIBED.Enum(), Subscribed: &schedulerpb.Event_Subscribed{
 		FrameworkId:              &mesospb.FrameworkID{Value: &f.id},
 		HeartbeatIntervalSeconds: proto.Float64(m.cfg.HeartbeatInterval.Seconds()),
-		MasterInfo:               m.info,
+		MasterInfo:               m.Info(),
 	}})
 	m.beat(f, stream)
 	m.alloc.SetFrameworkActive(f.id, true)
@@ -123,7 +123,7 @@ func (m *Master) beat(f *framework, stream *httpapi.Stream) {
 func (m *Master) addFramework(info *mesospb.FrameworkInfo, s *schedulerpb.Call_Subscribe, compiled *allocator.Constraints) *framework {
 	info = proto.CloneOf(info)
 	if info.GetId().GetValue() == "" {
-		info.Id = &mesospb.FrameworkID{Value: proto.String(fmt.Sprintf("%s-%04d", m.cfg.ID, m.nextID.framework))}
+		info.Id = &mesospb.FrameworkID{Value: proto.String(fmt.Sprintf("%s-%04d", m.Info().GetId(), m.nextID.framework))}
 		m.nextID.framework++
 	}
 	f := newFramework(info.GetId().GetValue())

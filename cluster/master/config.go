@@ -25,8 +25,12 @@ type Config struct {
 	Listener net.Listener
 	// Hostname that the master advertises; empty means localhost.
 	Hostname string
-	// ID of the master, the prefix of all ids it gives; empty means a new UUID.
+	// ID of the master, the prefix of all ids it gives; empty means a new UUID. It is that of the first term only.
 	ID string
+	// Standby makes a master that does not lead before SetLeader says so.
+	Standby bool
+	// Registry is what the masters of a cluster share; nil means one in memory that this master has for itself.
+	Registry *Registry
 	// Seed makes ids and the order of offers repeatable; 0 means random.
 	Seed uint64
 	// Engine runs the master together with agents; nil means a goroutine of its own.
@@ -101,6 +105,9 @@ func (c *Config) fill() error {
 		}
 	}
 	c.Hostname = cmp.Or(c.Hostname, "localhost")
+	if c.Registry == nil {
+		c.Registry = NewRegistry()
+	}
 	c.AgentPingMisses = max(0, c.AgentPingMisses)
 	c.AgentPingMisses = cmp.Or(c.AgentPingMisses, 5)
 	c.MaxCompletedFrameworks = cmp.Or(c.MaxCompletedFrameworks, 50)

@@ -42,7 +42,7 @@ func (m *Master) Operate(ctx context.Context, call *masterpb.Call) (*masterpb.Re
 	}
 	var response *masterpb.Response
 	var got answer
-	if err := m.loop.Do(ctx, func() { response, got = m.operatorCall(k, call) }); err != nil {
+	if err := m.doLeading(ctx, func() { response, got = m.operatorCall(k, call) }); err != nil {
 		return nil, fmt.Errorf("master: %v: %w", call.GetType(), err)
 	}
 	if got.status/100 != 2 {

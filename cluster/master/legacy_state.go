@@ -34,6 +34,7 @@ func (m *Master) serveState(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *Master) legacyState() object {
+	self := m.Info()
 	active := 0
 	agents, frameworks, completed := []object{}, []object{}, []object{}
 	for _, id := range sortedKeys(m.agents) {
@@ -61,26 +62,49 @@ func (m *Master) legacyState() object {
 	return object{
 		{"version", Version},
 		{"start_time", number(seconds(m.started))},
-		{"elected_time", number(seconds(m.started))},
-		{"id", m.info.GetId()},
-		{"pid", m.info.GetPid()},
-		{"hostname", m.info.GetHostname()},
+		{"elected_time", number(seconds(m.elected))},
+		{"id", self.GetId()},
+		{"pid", self.GetPid()},
+		{"hostname", self.GetHostname()},
 		{"capabilities", capabilities},
 		{"activated_slaves", number(active)},
 		{"deactivated_slaves", number(len(m.agents) - active)},
 		{"unreachable_slaves", number(len(m.unreachable))},
-		{"leader", m.info.GetPid()},
+		{"leader", self.GetPid()},
 		{"leader_info", object{
-			{"id", m.info.GetId()}, {"pid", m.info.GetPid()}, {"port", m.info.GetPort()}, {"hostname", m.info.GetHostname()},
+			{"id", self.GetId()}, {"pid", self.GetPid()}, {"port", self.GetPort()}, {"hostname", self.GetHostname()},
 		}},
 		{"flags", flags},
 		{"slaves", agents},
-		{"recovered_slaves", []object{}},
+		{"recovered_slaves", m.legacyRecovered()},
 		{"frameworks", frameworks},
 		{"completed_frameworks", completed},
 		{"orphan_tasks", []object{}},
 		{"unregistered_frameworks", []object{}},
 	}
+}
+
+// legacyRecovered are the agents that are not back after a failover of the master.
+func (m *Master) legacyRecovered() []object {
+	out := []object{}
+	for _, id := range sortedKeys(m.recovered) {
+		out = append(out, legacyAgentInfo(id, m.recovered[id].info))
+	}
+	return out
+}
+
+// legacyAgentInfo is how an agent describes itself.
+func legacyAgentInfo(id string, info *mesospb.AgentInfo) object {
+	o := object{
+		{"id", id},
+		{"hostname", info.GetHostname()},
+		{"port", info.GetPort()},
+		{"attributes", legacyAttributes(info.GetAttributes())},
+	}
+	if d := info.GetDomain(); d != nil {
+		o.add("domain", protoJSON(d))
+	}
+	return o
 }
 
 // legacyAgent is an agent in /state, /state-summary and /slaves.
@@ -95,16 +119,7 @@ func (m *Master) legacyAgent(a *agent) object {
 	for _, role := range sortedKeys(reserved) {
 		byRole.add(role, legacyResources(reserved[role]))
 	}
-	o := object{
-		{"id", a.id},
-		{"hostname", a.info.GetHostname()},
-		{"port", a.info.GetPort()},
-		{"attributes", legacyAttributes(a.info.GetAttributes())},
-	}
-	if d := a.info.GetDomain(); d != nil {
-		o.add("domain", protoJSON(d))
-	}
-	o = append(o, object{
+	o := append(legacyAgentInfo(a.id, a.info), object{
 		{"pid", a.desc.PID},
 		{"registered_time", number(seconds(a.registered))},
 	}...)
@@ -311,7 +326,7 @@ func (m *Master) serveAgents(w http.ResponseWriter, r *http.Request) {
 				agents = append(agents, m.legacyAgentFull(m.agents[id]))
 			}
 		}
-		return object{{"slaves", agents}, {"recovered_slaves", []object{}}}
+		return object{{"slaves", agents}, {"recovered_slaves", m.legacyRecovered()}}
 	})
 }
 
@@ -384,7 +399,7 @@ func (m *Master) serveStateSummary(w http.ResponseWriter, r *http.Request) {
 		for _, id := range sortedKeys(m.frameworks) {
 			frameworks = append(frameworks, finish(m.legacyFrameworkSummary(m.frameworks[id], resourcesOfPool(used[id])), byFramework[id], "slave_ids"))
 		}
-		return object{{"hostname", m.info.GetHostname()}, {"slaves", agents}, {"frameworks", frameworks}}
+		return object{{"hostname", m.Info().GetHostname()}, {"slaves", agents}, {"frameworks", frameworks}}
 	})
 }
 

@@ -39,7 +39,7 @@ func formOf(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 // change runs f on the loop and answers.
 func (m *Master) change(w http.ResponseWriter, r *http.Request, f func() answer) {
 	var got answer
-	if err := m.doFor(r, func() { got = f() }); err != nil {
+	if err := m.doFor(r, func() { got = m.durable(f()) }); err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}

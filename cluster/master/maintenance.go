@@ -220,6 +220,7 @@ func (m *Master) updateSchedule(s *maintenancepb.Schedule) answer {
 	}
 	was := m.machines
 	m.machines = next
+	m.rememberMaintenance()
 	for _, id := range sortedKeys(m.agents) {
 		a := m.agents[id]
 		k := a.machine.lower()
@@ -322,6 +323,7 @@ func (m *Master) startMaintenance(ids []*mesospb.MachineID) answer {
 			}
 		}
 	}
+	m.rememberMaintenance()
 	return ok
 }
 
@@ -349,5 +351,6 @@ func (m *Master) stopMaintenance(ids []*mesospb.MachineID) answer {
 		}
 	}
 	m.schedule = rest
+	m.rememberMaintenance()
 	return ok
 }

@@ -42,9 +42,10 @@ type Master struct {
 	closing  bool
 	handlers sync.WaitGroup
 
-	// leader is who leads; nil if nobody does. This master leads if it is its own info.
+	// leader is who leads; nil if nobody does. This master leads if it is its own info, self, which is another
+	// one after each term.
 	leader atomic.Pointer[mesospb.MasterInfo]
-	info   *mesospb.MasterInfo
+	self   atomic.Pointer[mesospb.MasterInfo]
 
 	files   *files.Files
 	fileMux *http.ServeMux
@@ -57,6 +58,7 @@ type Master struct {
 type state struct {
 	rng        *rand.Rand
 	started    time.Time
+	elected    time.Time // zero unless it leads
 	alloc      *allocator.Allocator
 	nextID     struct{ framework, agent, offer int }
 	frameworks map[string]*framework
@@ -67,6 +69,9 @@ type state struct {
 	links       map[*agentLink]struct{} // open connections, registered or not
 	unreachable map[string]*lostAgent
 	gone        map[string]time.Time
+	recovered   map[string]*lostAgent // admitted by a predecessor, not back yet
+	recovery    *loop.Timer
+	term        *term // what writes to the registry; nil unless the master leads
 
 	offers        map[string]*offer
 	inverseOffers map[string]*inverseOffer
@@ -82,21 +87,25 @@ type state struct {
 	due allocationDue
 }
 
-// New starts a master, which leads at once.
+// New starts a master. It leads at once, unless it is to stand by.
 func New(cfg Config) (*Master, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
 	m := &Master{cfg: cfg, log: cfg.Logger, addr: cfg.Listener.Addr().String(), loop: loop.On(cfg.Engine), served: make(chan struct{})}
 	m.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6d6173746572))
-	if m.cfg.ID == "" {
-		m.cfg.ID = m.newUUID().String()
+	id := cfg.ID
+	if id == "" {
+		id = m.newUUID().String()
 	}
-	m.info = m.masterInfo()
+	m.self.Store(m.masterInfo(id))
 	m.files, m.fileMux = files.New(), http.NewServeMux()
 	m.files.Register(m.fileMux)
 	m.reset()
-	m.leader.Store(m.info)
+	if !cfg.Standby {
+		m.leader.Store(m.Info())
+		m.lead()
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -139,6 +148,7 @@ func (m *Master) reset() {
 		links:         map[*agentLink]struct{}{},
 		unreachable:   map[string]*lostAgent{},
 		gone:          map[string]time.Time{},
+		recovered:     map[string]*lostAgent{},
 		offers:        map[string]*offer{},
 		inverseOffers: map[string]*inverseOffer{},
 		machines:      map[machineKey]*machine{},
@@ -203,42 +213,66 @@ func (m *Master) Addr() string { return m.addr }
 // URL returns the base URL of the HTTP endpoints, without a slash at the end.
 func (m *Master) URL() string { return m.scheme() + "://" + m.addr }
 
-// Info returns what the master says of itself. It must not be changed.
-func (m *Master) Info() *mesospb.MasterInfo { return m.info }
+// Info returns what the master says of itself. It must not be changed. The id is another one after the master has led, as
+// another process would have come in its place.
+func (m *Master) Info() *mesospb.MasterInfo { return m.self.Load() }
 
 // Leader returns who leads, nil if nobody does.
 func (m *Master) Leader() *mesospb.MasterInfo { return m.leader.Load() }
 
 // leads reports whether this master leads. Any goroutine may ask.
-func (m *Master) leads() bool { return m.leader.Load() == m.info }
+func (m *Master) leads() bool {
+	l := m.leader.Load()
+	return l != nil && l == m.Info()
+}
 
-// SetLeader tells the master who leads. Requests to a master that does not lead are redirected to the leader. A master that
-// stops leading forgets everything and closes its streams and connections; its own Info makes it lead.
-func (m *Master) SetLeader(info *mesospb.MasterInfo) error {
-	if info != nil && info.GetId() == m.info.GetId() {
-		info = m.info
-	}
-	var ends []*link.End
-	err := m.loop.Do(context.Background(), func() {
-		was := m.leads()
-		m.leader.Store(info)
-		if was && info != m.info {
-			ends = m.abdicate()
+// errNotLeading is why nothing is done on behalf of a request that came to the leader, which then ceased to be it.
+var errNotLeading = errors.New("master: not the leader any more")
+
+// doLeading is loop.Do for what only a leader does.
+func (m *Master) doLeading(ctx context.Context, f func()) error {
+	err := errNotLeading
+	if e := m.loop.Do(ctx, func() {
+		if m.leads() {
+			f()
+			err = nil
 		}
-		if !was && info == m.info {
-			m.started = time.Now()
-		}
-	})
-	for _, e := range ends {
-		e.Close()
+	}); e != nil {
+		return e
 	}
 	return err
 }
 
-// abdicate ends everything, as the end of the process does in Mesos, and returns the connections to be closed.
-func (m *Master) abdicate() (ends []*link.End) {
-	for _, f := range m.frameworks {
+// SetLeader tells the master who leads. Requests to a master that does not lead are redirected to the leader. A master that
+// stops leading forgets everything, closes its streams and connections and has a new id from then on, as if its process had ended
+// and another had come. Its own Info makes it lead: it takes over what the registry holds.
+func (m *Master) SetLeader(info *mesospb.MasterInfo) error {
+	return m.loop.Do(loop.WithKey(context.Background(), "leader"), func() {
+		self := m.Info()
+		if info != nil && info.GetId() == self.GetId() {
+			info = self
+		}
+		was := m.leads()
+		m.leader.Store(info)
+		switch {
+		case was && info != self:
+			m.abdicate()
+		case !was && info == self:
+			m.lead()
+		}
+	})
+}
+
+// abdicate ends everything, as the end of the process does in Mesos.
+func (m *Master) abdicate() {
+	m.recovery.Stop()
+	m.logLevelTimer.Stop()
+	for _, id := range sortedKeys(m.frameworks) {
+		f := m.frameworks[id]
 		f.stopTimers()
+		for _, o := range f.operations {
+			o.retry.Stop()
+		}
 		if f.stream != nil {
 			f.stream.Close()
 		}
@@ -246,19 +280,29 @@ func (m *Master) abdicate() (ends []*link.End) {
 	for s := range m.subscribers {
 		s.close()
 	}
-	for _, a := range m.agents {
-		a.stopTimers()
-	}
 	for _, o := range m.offers {
 		o.timer.Stop()
 	}
-	for l := range m.links {
-		ends = append(ends, l.end)
+	links := m.links
+	var registered []*link.End
+	for _, id := range sortedKeys(m.agents) {
+		a := m.agents[id]
+		a.stopTimers()
+		if a.link != nil {
+			registered = append(registered, a.link.end)
+			delete(links, a.link)
+		}
 	}
 	due := m.due
 	m.reset()
 	m.due = due
-	return ends
+	m.self.Store(m.masterInfo(m.newUUID().String()))
+	for _, e := range registered { // in the order of ids
+		e.Close()
+	}
+	for l := range links {
+		l.end.Close()
+	}
 }
 
 // newUUID returns a random UUID, repeatable with a seed.
@@ -271,7 +315,7 @@ func (m *Master) newUUID() uuid.UUID {
 	return u
 }
 
-func (m *Master) masterInfo() *mesospb.MasterInfo {
+func (m *Master) masterInfo(id string) *mesospb.MasterInfo {
 	ip, port := net.IPv4(127, 0, 0, 1).To4(), 5050
 	if a, ok := m.cfg.Listener.Addr().(*net.TCPAddr); ok {
 		port = a.Port
@@ -280,7 +324,7 @@ func (m *Master) masterInfo() *mesospb.MasterInfo {
 		}
 	}
 	info := &mesospb.MasterInfo{
-		Id: &m.cfg.ID,
+		Id: &id,
 		// Network-order bytes read as a native number: 127.0.0.1 is 16777343.
 		Ip:       proto.Uint32(binary.LittleEndian.Uint32(ip)),
 		Port:     proto.Uint32(uint32(port)),

@@ -18,6 +18,7 @@ type metrics struct {
 	validStatusUpdates, invalidStatusUpdates                    int
 	validAcknowledgements, invalidAcknowledgements              int
 	registrations, reregistrations, removals, unreachableAgents int
+	recoveryRemovals                                            int
 	removalsRegistered, removalsUnhealthy, removalsUnregistered int
 	tasks                                                       map[mesospb.TaskState]int // that ended so
 	operations                                                  map[mesospb.Offer_Operation_Type]int
@@ -115,13 +116,13 @@ func (m *Master) flags() map[string]string {
 		"filter_gpu_resources":                  flag(!m.cfg.OfferGPUsToAll),
 		"framework_sorter":                      "drf",
 		"hostname":                              m.cfg.Hostname,
-		"ip":                                    m.info.GetAddress().GetIp(),
+		"ip":                                    m.Info().GetAddress().GetIp(),
 		"max_agent_ping_timeouts":               itoa(m.cfg.AgentPingMisses),
 		"max_completed_frameworks":              itoa(m.cfg.MaxCompletedFrameworks),
 		"max_completed_tasks_per_framework":     itoa(m.cfg.MaxCompletedTasks),
 		"max_operator_event_stream_subscribers": itoa(maxSubscribers),
 		"max_unreachable_tasks_per_framework":   itoa(m.cfg.MaxUnreachableTasks),
-		"port":                                  itoa(int(m.info.GetPort())),
+		"port":                                  itoa(int(m.Info().GetPort())),
 		"registry":                              "in_memory",
 		"role_sorter":                           "drf",
 		"root_submissions":                      flag(!m.cfg.RefuseRoot),

@@ -30,7 +30,11 @@ var callMetrics = map[schedulerpb.Call_Type]string{
 func (m *Master) metricValues() map[string]float64 {
 	v := map[string]float64{}
 	set := func(name string, n int) { v["master/"+name] = float64(n) }
-	set("elected", 1)
+	elected := 0
+	if m.leads() {
+		elected = 1
+	}
+	set("elected", elected)
 	v["master/uptime_secs"] = m.uptime().Seconds()
 	m.agentMetrics(v, set)
 	m.taskMetrics(v, set)
@@ -180,7 +184,7 @@ func (m *Master) agentMetrics(v map[string]float64, set func(string, int)) {
 	set("slave_shutdowns_scheduled", 0)
 	set("slave_shutdowns_completed", 0)
 	set("slave_shutdowns_canceled", 0)
-	set("recovery_slave_removals", 0)
+	set("recovery_slave_removals", m.metrics.recoveryRemovals)
 	set("slave_unreachable_completed", m.metrics.unreachableAgents)
 	for _, name := range []string{resources.NameCPUs, resources.NameMem, resources.NameDisk, resources.NameGPUs} {
 		for suffix, p := range map[string][2]*resources.Pool{"": {&total, &held}, "_revocable": {&revocableTotal, &revocableHeld}} {

@@ -89,7 +89,7 @@ func (m *Master) allocate(agents ...string) {
 
 // newOfferID returns the next id; offers and inverse offers share the numbers.
 func (m *Master) newOfferID() string {
-	id := fmt.Sprintf("%s-O%d", m.cfg.ID, m.nextID.offer)
+	id := fmt.Sprintf("%s-O%d", m.Info().GetId(), m.nextID.offer)
 	m.nextID.offer++
 	return id
 }

@@ -184,7 +184,9 @@ func (m *Master) reconcileOperation(f *framework, q *schedulerpb.Call_ReconcileO
 	agentID := q.GetAgentId().GetValue()
 	state, message := mesospb.OperationState_OPERATION_UNKNOWN, "Reconciliation: Operation is unknown"
 	if m.agents[agentID] == nil {
-		if m.unreachable[agentID] != nil {
+		if m.recovered[agentID] != nil {
+			state, message = mesospb.OperationState_OPERATION_RECOVERING, "Reconciliation: Agent is recovered but has not re-registered"
+		} else if m.unreachable[agentID] != nil {
 			state, message = mesospb.OperationState_OPERATION_UNREACHABLE, "Reconciliation: Agent is unreachable"
 		} else if _, gone := m.gone[agentID]; gone {
 			state, message = mesospb.OperationState_OPERATION_GONE_BY_OPERATOR, "Reconciliation: Agent marked gone by operator"

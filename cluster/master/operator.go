@@ -147,7 +147,7 @@ func (m *Master) operatorCall(k operatorCall, call *masterpb.Call) (*masterpb.Re
 	if k.read != nil {
 		return k.read(m, call)
 	}
-	return nil, k.write(m, call)
+	return nil, m.durable(k.write(m, call))
 }
 
 // badRequest answers 400 with an error's text.

@@ -48,11 +48,13 @@ func (m *Master) opMarkAgentGone(c *masterpb.Call_MarkAgentGone) answer {
 		m.markGone(a)
 		return ok
 	}
-	if m.unreachable[id] == nil {
+	if m.away(id) == nil {
 		return answer{http.StatusNotFound, "Agent '" + id + "' not found"}
 	}
 	delete(m.unreachable, id)
+	delete(m.recovered, id)
 	m.gone[id] = time.Now()
+	m.rememberGone(id)
 	for _, fid := range sortedKeys(m.frameworks) {
 		f := m.frameworks[fid]
 		for _, t := range append([]*task(nil), f.unreachable.list...) {
@@ -74,19 +76,27 @@ func (m *Master) opMarkAgentGone(c *masterpb.Call_MarkAgentGone) answer {
 }
 
 func (m *Master) opDeactivateAgent(c *masterpb.Call_DeactivateAgent) answer {
-	a := m.agents[c.GetAgentId().GetValue()]
+	id := c.GetAgentId().GetValue()
+	if lost := m.away(id); lost != nil {
+		lost.off = true
+		m.rememberAway(id)
+		return ok
+	}
+	a := m.agents[id]
 	if a == nil {
 		return answer{http.StatusBadRequest, "Unknown agent"}
 	}
 	a.deactivated = true
+	m.rememberAgent(a)
 	m.setActive(a)
 	return ok
 }
 
 func (m *Master) opReactivateAgent(c *masterpb.Call_ReactivateAgent) answer {
 	id := c.GetAgentId().GetValue()
-	if lost := m.unreachable[id]; lost != nil && lost.off {
+	if lost := m.away(id); lost != nil && lost.off {
 		lost.off, lost.drain = false, nil
+		m.rememberAway(id)
 		return ok
 	}
 	a := m.agents[id]
@@ -99,6 +109,7 @@ func (m *Master) opReactivateAgent(c *masterpb.Call_ReactivateAgent) answer {
 		return answer{http.StatusBadRequest, "Agent is still in the DRAINING state"}
 	}
 	a.deactivated, a.drain = false, nil
+	m.rememberAgent(a)
 	m.setActive(a)
 	return ok
 }
@@ -114,8 +125,9 @@ func (m *Master) opDrainAgent(c *masterpb.Call_DrainAgent) answer {
 		config.MaxGracePeriod = &mesospb.DurationInfo{Nanoseconds: proto.Int64(d.Nanoseconds())}
 	}
 	info := &mesospb.DrainInfo{State: mesospb.DrainState_DRAINING.Enum(), Config: config}
-	if lost := m.unreachable[id]; lost != nil {
+	if lost := m.away(id); lost != nil {
 		lost.drain, lost.start, lost.off = info, time.Now(), true
+		m.rememberAway(id)
 		return ok
 	}
 	a := m.agents[id]
@@ -126,6 +138,7 @@ func (m *Master) opDrainAgent(c *masterpb.Call_DrainAgent) answer {
 		return answer{http.StatusBadRequest, "Agent is scheduled for maintenance"}
 	}
 	a.drain, a.drainStart, a.deactivated = info, time.Now(), true
+	m.rememberAgent(a)
 	m.setActive(a)
 	a.send(drainMessage(config))
 	m.checkDrained(a)
@@ -148,6 +161,7 @@ func (m *Master) checkDrained(a *agent) {
 	}
 	m.log.Info("agent drained", "agent", a.id)
 	a.drain = &mesospb.DrainInfo{State: mesospb.DrainState_DRAINED.Enum(), Config: a.drain.GetConfig()}
+	m.rememberAgent(a)
 	if a.drain.GetConfig().GetMarkGone() {
 		// Not now: the agent is being worked on.
 		m.loop.Post(func() {

@@ -159,6 +159,7 @@ func (m *Master) setQuota(role string, q *quotaConfig) {
 	} else {
 		m.quotas[role] = q
 	}
+	m.rememberQuota(role)
 	m.alloc.SetQuota(role, q.guarantees, q.limits)
 	for _, id := range sortedKeys(m.agents) {
 		for _, o := range m.agents[id].offersWith(func(*offer) bool { return true }) {
@@ -232,5 +233,6 @@ func (m *Master) updateWeights(infos []*mesospb.WeightInfo) answer {
 	for _, w := range infos {
 		m.alloc.SetWeight(w.GetRole(), w.GetWeight())
 	}
+	m.rememberWeights(infos)
 	return ok
 }

@@ -110,6 +110,9 @@ func (m *Master) getAgents() *masterpb.Response_GetAgents {
 	for _, id := range sortedKeys(m.agents) {
 		r.Agents = append(r.Agents, m.agentPB(m.agents[id]))
 	}
+	for _, id := range sortedKeys(m.recovered) {
+		r.RecoveredAgents = append(r.RecoveredAgents, m.recovered[id].info)
+	}
 	return r
 }
 
@@ -311,6 +314,6 @@ func (m *Master) opGetWeights() *masterpb.Response {
 
 func (m *Master) opGetMaster() *masterpb.Response {
 	return &masterpb.Response{Type: masterpb.Response_GET_MASTER.Enum(), GetMaster: &masterpb.Response_GetMaster{
-		MasterInfo: m.info, StartTime: proto.Float64(seconds(m.started)), ElectedTime: proto.Float64(seconds(m.started)),
+		MasterInfo: m.Info(), StartTime: proto.Float64(seconds(m.started)), ElectedTime: proto.Float64(seconds(m.elected)),
 	}}
 }

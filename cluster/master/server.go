@@ -127,5 +127,9 @@ func (m *Master) serveLogging(w http.ResponseWriter, r *http.Request) {
 		httpapi.Error(w, http.StatusBadRequest, "Invalid duration '"+q.Get("duration")+"'.\n")
 		return
 	}
-	m.change(w, r, func() answer { m.setLogLevel(uint32(level), d); return ok })
+	if err := m.loop.Do(r.Context(), func() { m.setLogLevel(uint32(level), d) }); err != nil {
+		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
+		return
+	}
+	httpapi.Empty(w, http.StatusOK)
 }

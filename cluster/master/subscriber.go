@@ -41,7 +41,7 @@ func (m *Master) serveSubscribeOperator(w http.ResponseWriter, r *http.Request, 
 			s.close()
 		}
 	}
-	err := m.loop.Do(r.Context(), func() {
+	err := m.doLeading(r.Context(), func() {
 		m.metrics.subscribed++
 		s.since = m.metrics.subscribed
 		m.subscribers[s] = struct{}{}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Pause is how long a Keeper lets changes gather before it writes, unless somebody waits.
+// Pause is how long a Keeper lets changes gather before it writes, unless somebody waits. It is longer if writing takes long, so that
+// it takes a tenth of the time at most.
 const Pause = 20 * time.Millisecond
 
 // Keeper writes the newest state to a file, beside whoever changes it: what changes while a state is being
@@ -87,6 +88,7 @@ func (k *Keeper) run() {
 	defer close(k.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	wait := Pause
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
@@ -98,7 +100,7 @@ func (k *Keeper) run() {
 		}
 		if k.hurry == 0 && !k.closed {
 			k.mu.Unlock()
-			pause.Reset(Pause)
+			pause.Reset(wait)
 			select {
 			case <-pause.C:
 			case <-k.wake:
@@ -108,7 +110,9 @@ func (k *Keeper) run() {
 		state, upTo := k.make, k.put
 		k.make = nil
 		k.mu.Unlock()
+		began := time.Now()
 		err := k.kind.Write(k.path, state())
+		wait = max(Pause, 10*time.Since(began))
 		if err != nil {
 			k.log.Error("cannot keep the state", "error", err)
 		}
