@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/mesokit/mesokit/cluster/agent"
+	"github.com/mesokit/mesokit/cluster/fault"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/cluster/master"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -31,6 +32,7 @@ type Cluster struct {
 	master *master.Master
 	guard  *guard
 	shared shared
+	faults *fault.Set
 
 	mu     sync.Mutex
 	agents []*Agent
@@ -48,6 +50,7 @@ type Agent struct {
 	Address string `json:"address"`
 
 	agent *agent.Agent
+	*handle
 }
 
 // Start starts a cluster and returns when the master leads and all agents are registered. The
@@ -60,7 +63,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Agents == nil {
 		cfg.Agents = Agents(1, AgentConfig{})
 	}
-	c := &Cluster{cfg: cfg}
+	c := &Cluster{cfg: cfg, faults: fault.NewSet()}
 	if cfg.Seed != 0 {
 		c.shared.engine = loop.NewEngine(true)
 	}
@@ -89,6 +92,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 		Logger:                 cfg.Logger.With("component", "master"),
 		Seed:                   cfg.Seed,
 		Engine:                 c.shared.engine,
+		Middleware:             c.faults.Masters,
 	}))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
@@ -157,6 +161,8 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		Runner:       cfg.Runner,
 		Seed:         c.cfg.seedOf(n),
 	}
+	h := c.control(&config)
+	h.cfg = cfg
 	if cfg.Simulated {
 		if cfg.Address != "" {
 			return nil, fmt.Errorf("cluster: a simulated agent has no address of its own; leave out %q", cfg.Address)
@@ -180,7 +186,7 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		}
 		return nil, err
 	}
-	return &Agent{Hostname: config.Hostname, Address: a.Addr(), agent: a}, nil
+	return &Agent{Hostname: config.Hostname, Address: a.Addr(), agent: a, handle: h}, nil
 }
 
 // join waits until an agent is registered, and makes it one of the cluster.
@@ -188,6 +194,7 @@ func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
 	if a.ID, err = a.agent.ID(ctx); err != nil {
 		return errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.agent.Close())
 	}
+	a.names.Store(&[]string{a.ID, a.Hostname})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -225,18 +232,8 @@ func (c *Cluster) Agents() []*Agent {
 	return append([]*Agent(nil), c.agents...)
 }
 
-// Stop shuts an agent down: its tasks are killed and the master forgets it.
-func (c *Cluster) Stop(a *Agent) error {
-	c.mu.Lock()
-	for i, have := range c.agents {
-		if have == a {
-			c.agents = append(c.agents[:i:i], c.agents[i+1:]...)
-			break
-		}
-	}
-	c.mu.Unlock()
-	return a.agent.Close()
-}
+// Stop is a.Stop.
+func (c *Cluster) Stop(a *Agent) error { return a.Stop() }
 
 // Close kills all tasks, ends all agents and the master, waits for their processes and
 // goroutines, and removes the temporary directory if there is one. Closing again does nothing.
@@ -248,6 +245,7 @@ func (c *Cluster) Close() error {
 	if closed {
 		return nil
 	}
+	c.faults.Close() // lets go whoever it keeps waiting
 	var wg sync.WaitGroup
 	errs := make([]error, len(agents))
 	for i, a := range agents {

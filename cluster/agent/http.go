@@ -32,7 +32,11 @@ func (a *Agent) endpoints() http.Handler {
 	mux.HandleFunc("/monitor/statistics.json", a.legacyContainers(false))
 	mux.HandleFunc("/logging/toggle", health)
 	a.files.Register(mux)
-	return a.authenticated(mux)
+	handler := a.authenticated(mux)
+	if a.cfg.Middleware != nil {
+		handler = a.cfg.Middleware(handler)
+	}
+	return handler
 }
 
 // serve serves the endpoints on l until the agent ends.
@@ -41,14 +45,10 @@ func (a *Agent) serve(l net.Listener) {
 	outer := http.NewServeMux()
 	outer.Handle("/", mux)
 	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
-	var handler http.Handler = outer
-	if a.cfg.Middleware != nil {
-		handler = a.cfg.Middleware(handler)
-	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	server := &http.Server{
 		ErrorLog:    log.New(io.Discard, "", 0), // broken connections of clients
-		Handler:     a.counted(handler),
+		Handler:     a.counted(outer),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	a.requests.Lock()

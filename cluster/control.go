@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mesokit/mesokit/cluster/agent"
+	"github.com/mesokit/mesokit/cluster/fault"
+	"github.com/mesokit/mesokit/cluster/internal/link"
+)
+
+// ErrSuspended is returned by Suspend of an agent that is suspended, and ErrNotSuspended by Resume of one that is not.
+var (
+	ErrSuspended    = agent.ErrSuspended
+	ErrNotSuspended = agent.ErrNotSuspended
+)
+
+// AgentState says how an agent is.
+type AgentState string
+
+// States of agents.
+const (
+	AgentRunning     AgentState = "running"
+	AgentPartitioned AgentState = "partitioned" // runs, and cannot reach the master
+	AgentSuspended   AgentState = "suspended"   // its process is away, its executors may run
+	AgentEnded       AgentState = "ended"       // the master has shut it down, as one that was marked gone
+)
+
+// AgentError reports an agent that is not there, or a text that names several.
+type AgentError struct {
+	Ref   string
+	Found int // how many it names
+}
+
+func (e *AgentError) Error() string {
+	if e.Found == 0 {
+		return fmt.Sprintf("cluster: there is no agent %q", e.Ref)
+	}
+	return fmt.Sprintf("cluster: %q names %d agents: use an id or an address", e.Ref, e.Found)
+}
+
+// handle is what a cluster needs to control an agent.
+type handle struct {
+	cluster *Cluster
+	wire    *link.Wire
+	cfg     AgentConfig
+	names   atomic.Pointer[[]string] // id and host name, once there is an id
+	mu      sync.Mutex               // serialises Suspend, Resume and Restart
+	away    atomic.Bool              // suspended
+}
+
+// control gives the configuration of an agent what it takes to control it.
+func (c *Cluster) control(cfg *agent.Config) *handle {
+	h := &handle{cluster: c, wire: &link.Wire{Fault: c.faults.Link(cfg.Hostname)}}
+	h.names.Store(&[]string{cfg.Hostname})
+	cfg.Wire = h.wire
+	cfg.Middleware = c.faults.Agent(func() []string { return *h.names.Load() })
+	return h
+}
+
+// Faults returns the rules by which faults are played to the clients of the cluster; see package fault. They can be
+// changed at any time.
+//
+//	id, err := c.Faults().AddText("call lose type=REVIVE count=1")
+func (c *Cluster) Faults() *fault.Set { return c.faults }
+
+// Agent returns the agent of an id, of the end of an id such as S0, of a host name or of an address. The error is an *AgentError.
+func (c *Cluster) Agent(ref string) (*Agent, error) {
+	var found []*Agent
+	for _, a := range c.Agents() {
+		if a.ID == ref || a.Address == ref {
+			return a, nil
+		}
+		if a.Hostname == ref || ref != "" && strings.HasSuffix(a.ID, "-"+ref) {
+			found = append(found, a)
+		}
+	}
+	if len(found) != 1 {
+		return nil, &AgentError{ref, len(found)}
+	}
+	return found[0], nil
+}
+
+// forget takes an agent that has ended out of the list.
+func (c *Cluster) forget(a *Agent) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.agents, a); i >= 0 {
+		c.agents = slices.Delete(slices.Clone(c.agents), i, i+1)
+	}
+}
+
+// State returns how the agent is.
+func (a *Agent) State() AgentState {
+	select {
+	case <-a.agent.Done():
+		return AgentEnded
+	default:
+	}
+	switch {
+	case a.away.Load():
+		return AgentSuspended
+	case a.wire.IsCut():
+		return AgentPartitioned
+	}
+	return AgentRunning
+}
+
+// Stop shuts the agent down: its tasks are killed and the master forgets it. It waits for the end. Stopping again does nothing.
+func (a *Agent) Stop() error {
+	err := a.agent.Close()
+	a.cluster.forget(a)
+	return err
+}
+
+// Kill ends the agent as if its machine failed: executors and tasks end, and the master hears nothing any more. It
+// finds out when pings stay unanswered (Config.AgentPingInterval). The agent does not come back.
+func (a *Agent) Kill() error {
+	a.wire.Cut()
+	err := a.agent.Kill()
+	a.cluster.forget(a)
+	return err
+}
+
+// Partition cuts the network between the agent and the master. Nothing passes, and neither side is told; the master gives the agent
+// up when pings stay unanswered, its tasks become unreachable, and the agent tries to find its master again. Tasks run on.
+// Partition again does nothing.
+func (a *Agent) Partition() { a.wire.Cut() }
+
+// Heal ends a partition. What was sent meanwhile arrives, unless a side has given the connection up; then the agent
+// registers again at once. Without a partition Heal does nothing.
+func (a *Agent) Heal() { a.wire.Heal() }
+
+// Suspend ends the agent as if its process were killed, but not its executors: connections break, which the master
+// notices. Executors of frameworks that do not checkpoint end. The error is ErrSuspended if the agent is suspended already.
+func (a *Agent) Suspend(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.agent.Suspend(ctx)
+	if err == nil {
+		a.away.Store(true)
+	}
+	return err
+}
+
+// Resume starts a suspended agent again, at its old address: executors that live connect again, and the agent registers
+// with what it knows. It does not wait for that. The error is ErrNotSuspended if the agent is not suspended.
+func (a *Agent) Resume(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.away.Load() {
+		return ErrNotSuspended
+	}
+	if a.cfg.Simulated {
+		if err := a.agent.Resume(nil); err != nil {
+			return err
+		}
+		a.away.Store(false)
+		return nil
+	}
+	l, err := a.cluster.cfg.Listen(ctx, a.Address)
+	if err != nil {
+		return fmt.Errorf("cluster: an agent cannot listen where it did: %w", err)
+	}
+	if err := a.agent.Resume(l); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	a.away.Store(false)
+	return nil
+}
+
+// Restart is Suspend and Resume: the agent's process ends and starts again, while executors live on.
+func (a *Agent) Restart(ctx context.Context) error {
+	if err := a.Suspend(ctx); err != nil {
+		return err
+	}
+	return a.Resume(ctx)
+}
