@@ -307,6 +307,7 @@ type Launch struct {
 	// Ports are the numbers for App.AllPorts, in that order; they are part of Resources.
 	Ports []uint64
 	// Volumes are the disks for App.Volumes, in that order: existing volumes, or disk to make one from. They are elements of Resources.
+	// Empty: they are looked for there.
 	Volumes []*mesospb.Resource
 	// ReservationRefinement says whether the framework has that capability; without, the older format of reservations is used.
 	ReservationRefinement bool

@@ -141,10 +141,18 @@ func (b *builder) volumes() error {
 			if d.Persistence == nil {
 				continue
 			}
-			if i >= len(b.volumeOf) {
-				return b.fail("there are fewer volumes than the application has", nil)
+			id := b.app.volumeID(t, d.Persistence.ID, b.l.Instance)
+			r := b.findVolume(d, id)
+			if len(b.l.Volumes) > 0 {
+				r = nil
+				if i < len(b.volumeOf) {
+					r = b.volumeOf[i]
+				}
 			}
-			v, err := b.volume(d, b.volumeOf[i], b.app.volumeID(t, d.Persistence.ID, b.l.Instance))
+			if r == nil {
+				return b.fail("there is no disk for the volume "+id, nil)
+			}
+			v, err := b.volume(d, r, id)
 			if err != nil {
 				return err
 			}
@@ -156,6 +164,44 @@ func (b *builder) volumes() error {
 		return b.fail(fmt.Sprintf("%d volumes for an application that has %d", len(b.volumeOf), i), nil)
 	}
 	return nil
+}
+
+// findVolume looks for an existing volume among the resources, or else for the smallest disk to make it from, nil if there is none. What is
+// reserved goes first.
+func (b *builder) findVolume(d *Disk, id string) *mesospb.Resource {
+	var best *mesospb.Resource
+	for _, r := range b.pool.Resources() {
+		if r.GetName() != resources.NameDisk || resources.IsShared(r) {
+			continue
+		}
+		if resources.IsPersistentVolume(r) {
+			if r.GetDisk().GetPersistence().GetId() == id {
+				return r
+			}
+			continue
+		}
+		if !d.Source.fits(r.GetDisk().GetSource()) || r.GetScalar().GetValue() < float64(d.Size) {
+			continue
+		}
+		ours, better := resources.ReservationRole(r) == b.role, best == nil
+		if best != nil {
+			theirs := resources.ReservationRole(best) == b.role
+			better = ours && !theirs || ours == theirs && r.GetScalar().GetValue() < best.GetScalar().GetValue()
+		}
+		if better {
+			best = r
+		}
+	}
+	return best
+}
+
+// fits reports whether a disk is of the kind that is asked for.
+func (s *DiskSource) fits(has *mesospb.Resource_DiskInfo_Source) bool {
+	if s == nil || has == nil {
+		return s == nil && has == nil
+	}
+	root := has.GetPath().GetRoot() + has.GetMount().GetRoot()
+	return has.GetType() == s.wireType() && (s.Root == "" || s.Root == root) && (s.Profile == "" || s.Profile == has.GetProfile())
 }
 
 func (b *builder) volume(d *Disk, r *mesospb.Resource, id string) (*mesospb.Resource, error) {

@@ -131,7 +131,7 @@ func TestErrorsNameThePlaceTheProblemAndTheRemedy(t *testing.T) {
 		{"string for a number", minimal(`"instances": "3"`), `line 1, column 101: /instances: is the string "3": give a whole number, without quotes`},
 		{"fraction", minimal(`"instances": 1.5`), "line 1, column 101: /instances: is the number 1.5: give a whole number"},
 		{"number for a string", minimal(`"labels": {"a": 1}`), "line 1, column 104: /labels/a: is the number 1: give a string: write it in quotes"},
-		{"zero where it means nothing", minimal(`"retry": {"time": 0}`), "line 1, column 107: /retry/time: is 0: give more, such as 1ms, or leave it out for the default"},
+		{"zero where it means nothing", minimal(`"retry": {"time": 0}`), "line 1, column 106: /retry/time: is 0: give more, such as 1ms, or leave it out for the default"},
 		{"bad duration", minimal(`"kill_grace_period": "5 parsecs"`), `line 1, column 109: /kill_grace_period: is the string "5 parsecs", no duration: write "1m30s", "15secs", "1.5hrs" or a number of seconds`},
 		{"bad size", `{"name": "web", "resources": {"cpus": 1, "mem": "1 heap"}, "command": {"cmd": "x"}}`,
 			`line 1, column 49: /resources/mem: is the string "1 heap", no size: write a number of megabytes or a size such as "512MB" or "1.5GB"`},
