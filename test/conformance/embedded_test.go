@@ -17,7 +17,10 @@ type embedded struct {
 
 // startEmbedded starts an embedded cluster like the one that a case was recorded with.
 func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, error) {
-	cfg := cluster.Config{Agents: []cluster.AgentConfig{}, Dir: t.TempDir()}
+	cfg := cluster.Config{
+		Agents: []cluster.AgentConfig{}, Dir: t.TempDir(),
+		AgentPingInterval: setup.PingTimeout, AgentPingMisses: setup.PingTimeouts,
+	}
 	for _, a := range setup.Agents {
 		cfg.Agents = append(cfg.Agents, cluster.AgentConfig{Hostname: a.Hostname, Resources: a.Resources, Attributes: a.Attributes})
 	}
@@ -30,13 +33,28 @@ func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, erro
 
 func (e *embedded) Control() Control { return e }
 
-func (e *embedded) AgentAddress(hostname string) string {
-	for _, a := range e.Agents() {
-		if a.Hostname == hostname {
-			return a.Address
-		}
+func (e *embedded) KillAgent(ctx context.Context, hostname string) error {
+	a, err := e.Agent(hostname)
+	if err != nil {
+		return err
 	}
-	return ""
+	return a.Suspend(ctx)
+}
+
+func (e *embedded) StartAgent(ctx context.Context, hostname string) error {
+	a, err := e.Agent(hostname)
+	if err != nil {
+		return err
+	}
+	return a.Resume(ctx)
+}
+
+func (e *embedded) AgentAddress(hostname string) string {
+	a, err := e.Agent(hostname)
+	if err != nil {
+		return ""
+	}
+	return a.Address
 }
 
 func (e *embedded) WorkDir(hostname string) string {
