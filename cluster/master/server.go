@@ -114,7 +114,12 @@ func (m *Master) serveFiles(w http.ResponseWriter, r *http.Request) {
 func (m *Master) serveLogging(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !q.Has("level") && !q.Has("duration") {
-		m.respondWith(w, r, func() any { return m.logLevel })
+		var now uint32
+		if err := m.loop.Do(r.Context(), func() { now = m.logLevel }); err != nil {
+			httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
+			return
+		}
+		writeJSON(w, r, now)
 		return
 	}
 	level, err := strconv.ParseUint(q.Get("level"), 10, 8)
