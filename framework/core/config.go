@@ -6,10 +6,12 @@ import (
 	"github.com/mesokit/mesokit/framework/placement"
 )
 
-// Config of a Core. The zero value of every field but Placer means its default.
+// Config of a Core. The zero value of every field means its default.
 type Config struct {
-	// Placer decides what runs where. Nil means placement.New(placement.Config{}).
-	Placer placement.Placer
+	// Placer decides what runs where. Nil means that of package placement, configured with Placement; the attribute filters of applications are
+	// added to that. A Placer of your own adds them itself (app.AttributeFilter), or does without.
+	Placer    placement.Placer
+	Placement placement.Config
 	// Book bounds how long offers are kept and refused, and how often revived.
 	Book placement.BookConfig
 	// Seed varies task ids of new state directories and the choice between equal agents. Everything else is determined by the inputs.
@@ -44,9 +46,6 @@ type Config struct {
 }
 
 func (c *Config) complete() {
-	if c.Placer == nil {
-		c.Placer = placement.New(placement.Config{})
-	}
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v

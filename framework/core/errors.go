@@ -56,15 +56,3 @@ func (e *RecordError) Error() string {
 
 // Unwrap returns the cause.
 func (e *RecordError) Unwrap() error { return e.Err }
-
-// NewerFormatError says that a record was written by a newer version of the engine. Nothing is changed; use the newer
-// version, or a backup of before.
-type NewerFormatError struct {
-	Key       string
-	Has, Know int // format versions
-}
-
-// Error names the record and both versions.
-func (e *NewerFormatError) Error() string {
-	return fmt.Sprintf("stored record %q has format %d, this program knows formats up to %d: run the newer program, or restore an older backup", e.Key, e.Has, e.Know)
-}

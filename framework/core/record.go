@@ -127,7 +127,7 @@ func seal(s store.Schema, v any) []byte {
 }
 
 func unseal(s store.Schema, r store.Record, v any) error {
-	payload, err := s.Open(r.Value)
+	payload, err := s.Open(r)
 	if err == nil {
 		err = json.Unmarshal(payload, v)
 	}

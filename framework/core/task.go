@@ -63,6 +63,7 @@ type Instance struct {
 	epoch   uint32 // of the snapshot that it may be part of
 	pending bool   // waits for an offer, in appState.pending
 	leaving bool   // its task goes because of draining
+	stored  bool   // there is a record of it
 }
 
 // Outcome of an instance.

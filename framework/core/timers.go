@@ -2,10 +2,10 @@ package core
 
 import (
 	"container/heap"
-	"math/bits"
+	mathbits "math/bits"
 )
 
-func trailingZeros(w uint64) int { return bits.TrailingZeros64(w) }
+func trailingZeros(w uint64) int { return mathbits.TrailingZeros64(w) }
 
 // timer is a time at which something is to be looked at. Timers are never taken back: whoever looks finds out whether there is
 // still a reason.

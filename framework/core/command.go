@@ -1,0 +1,376 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/framework/store"
+)
+
+// command does what a user asks for. A command that is refused changes nothing.
+func (c *Core) command(in Command) (string, error) {
+	if c.guard != nil {
+		if r, ok := in.(Resolve); ok {
+			return c.resolve(r)
+		}
+		return "", fmt.Errorf("%w: %s; %s", ErrGuarded, c.guard.Why, c.guard.Advice)
+	}
+	if u, ok := in.(Uninstall); ok {
+		return c.uninstall(u.Force)
+	}
+	if c.fw.Uninstall != "" {
+		return "", fmt.Errorf("the framework is %w", ErrRemoving)
+	}
+	switch in := in.(type) {
+	case Submit:
+		return c.submit(in)
+	case Scale:
+		return c.scale(in)
+	case Restart:
+		return c.restart(in)
+	case RestartInstance:
+		return c.restartInstance(in)
+	case Replace:
+		return c.replace(in)
+	case Remove:
+		a, err := c.app(in.App)
+		if err != nil {
+			return "", err
+		}
+		c.remove(a)
+		return "removing " + in.App, nil
+	case Pause:
+		return c.steerDeployment(in.App, "paused", DeploymentPaused, DeploymentRunning, DeploymentCanary)
+	case Resume:
+		return c.steerDeployment(in.App, "going on", DeploymentRunning, DeploymentPaused, DeploymentStalled)
+	case Promote:
+		return c.promote(in)
+	case Rollback:
+		return c.rollback(in)
+	case Adopt:
+		return c.adopt(in)
+	case KillOrphan:
+		return c.killOrphans(in.TaskID)
+	case Resolve:
+		return "", ErrNotGuarded
+	}
+	return "", fmt.Errorf("%w: %T", ErrInvalid, in)
+}
+
+// app returns an application that commands may be given to.
+func (c *Core) app(name string) (*appState, error) {
+	a := c.byName[name]
+	switch {
+	case a == nil:
+		return nil, fmt.Errorf("%w: %q", ErrNoApp, name)
+	case a.rec.Removing:
+		return nil, fmt.Errorf("application %q is %w", name, ErrRemoving)
+	}
+	return a, nil
+}
+
+func (c *Core) submit(in Submit) (string, error) {
+	if in.App == nil || in.App.Name == "" {
+		return "", fmt.Errorf("%w: no application", ErrInvalid)
+	}
+	name := in.App.Name
+	if err := store.ValidateKey(versionKey(name, 1)); err != nil {
+		return "", fmt.Errorf("%w: application name %q can't be a key: %w", ErrInvalid, name, err)
+	}
+	if in.App.Instances < 0 || in.App.Instances > maxInstances {
+		return "", fmt.Errorf("%w: %d instances; the limit is %d", ErrInvalid, in.App.Instances, maxInstances)
+	}
+	if data := in.App.Marshal(); len(data) > store.MaxValue-1024 {
+		return "", fmt.Errorf("%w: the definition of %q has %d bytes, more than a store takes; pass large data by URI", ErrInvalid, name, len(data))
+	}
+	old := c.byName[name]
+	if old == nil {
+		v, err := c.newVersion(1, in.App)
+		if err != nil {
+			return "", err
+		}
+		a := newAppState(name)
+		a.versions[1] = v
+		a.rec = appRecord{Name: name, Instances: in.App.Instances, Version: 1, Base: 1, LastNumber: 1}
+		c.putVersion(a, v)
+		c.addApp(a)
+		c.changeApp(a)
+		c.note(Note{Kind: NoteApp, App: name, Index: -1, State: "submitted", Text: fmt.Sprintf("%d instances", in.App.Instances)})
+		if v.app.Daemon {
+			for _, id := range c.seenAgents() {
+				c.offerDaemons(c.agents[id])
+			}
+		}
+		c.book.Want(v.role, true)
+		return name + " submitted", nil
+	}
+	a, err := c.app(name)
+	if err != nil {
+		return "", err
+	}
+	cur := a.current()
+	change := app.Compare(cur.app, in.App)
+	if a.rec.Instances != in.App.Instances && change < app.Scale {
+		change = app.Scale
+	}
+	if change >= app.Version && (cur.app.Daemon != in.App.Daemon) {
+		return "", fmt.Errorf("%w: an application can't become a daemon or stop being one; remove it first", ErrInvalid)
+	}
+	if change >= app.Version && cur.volumes != newVolumes(in.App) {
+		return "", fmt.Errorf("%w: an application can't get persistent volumes or lose them; remove it first", ErrInvalid)
+	}
+	if change >= app.Version && a.rec.Deployment.active() && !in.Force {
+		return "", fmt.Errorf("application %q: %w (%s); use force, or roll back", name, ErrDeploying, a.rec.Deployment.State)
+	}
+	var v *version
+	if change >= app.Policy {
+		n := a.rec.LastNumber + 1
+		if change == app.Policy {
+			n = cur.number
+		}
+		if v, err = c.newVersion(n, in.App); err != nil {
+			return "", err
+		}
+	}
+	text := name + " unchanged"
+	if !in.KeepInstances && !in.App.Daemon && a.rec.Instances != in.App.Instances {
+		a.rec.Instances = in.App.Instances
+		c.changeApp(a)
+		text = fmt.Sprintf("%s scaled to %d", name, in.App.Instances)
+		c.note(Note{Kind: NoteApp, App: name, Index: -1, State: "scaled", Text: fmt.Sprintf("%d instances", in.App.Instances)})
+	}
+	switch {
+	case change == app.Policy:
+		a.versions[v.number] = v
+		c.putVersion(a, v)
+		c.changeApp(a)
+		c.rearm(a)
+		text = name + " changed; nothing has to be restarted"
+	case change >= app.Version:
+		a.rec.LastNumber = v.number
+		a.versions[v.number] = v
+		c.putVersion(a, v)
+		c.deploy(a, v.number, false)
+		c.book.Want(v.role, true)
+		text = fmt.Sprintf("%s: deploying version %d", name, v.number)
+	}
+	return text, nil
+}
+
+func newVolumes(a *app.App) bool { return len(a.VolumeIDs(0)) > 0 }
+
+// rearm sets timers anew that depend on policies.
+func (c *Core) rearm(a *appState) {
+	a.inst.all(func(i *Instance) bool {
+		if t := i.Live(); t != nil && !t.State.Reachable() {
+			i = c.editQuietly(a, i.Index)
+			i.Task.due = 0
+			c.arm(a, i.Task)
+		}
+		return true
+	})
+}
+
+func (c *Core) seenAgents() []string {
+	var ids []string
+	for id, ag := range c.agents {
+		if ag.seen {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// newVersion prepares a version of an application.
+func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
+	d := def.Demand()
+	if d == nil {
+		return nil, fmt.Errorf("%w: the application %q makes no demand", ErrInvalid, def.Name)
+	}
+	v := &version{number: number, created: c.now, app: def, demand: d, role: d.Role, volumes: newVolumes(def)}
+	if d.Group == "" {
+		d.Group = def.Name
+	}
+	if v.role == "" && len(c.cfg.Roles) > 0 {
+		v.role = c.cfg.Roles[0]
+		d.Role = v.role
+	}
+	if len(c.cfg.Roles) > 0 && !slices.Contains(c.cfg.Roles, v.role) {
+		return nil, fmt.Errorf("%w: application %q wants role %q, the framework has %q", ErrInvalid, def.Name, v.role, c.cfg.Roles)
+	}
+	return v, nil
+}
+
+func (c *Core) putVersion(a *appState, v *version) {
+	c.put(versionKey(a.rec.Name, v.number), schemaVersion, versionRecord{Number: v.number, Created: v.created, App: v.app.Marshal()})
+}
+
+func (c *Core) scale(in Scale) (string, error) {
+	a, err := c.app(in.App)
+	if err != nil {
+		return "", err
+	}
+	if a.daemon() {
+		return "", fmt.Errorf("%w: %q is a daemon: it has one instance on each agent", ErrInvalid, in.App)
+	}
+	if in.Instances < 0 || in.Instances > maxInstances {
+		return "", fmt.Errorf("%w: %d instances; the limit is %d", ErrInvalid, in.Instances, maxInstances)
+	}
+	if a.rec.Instances != in.Instances {
+		a.rec.Instances = in.Instances
+		c.note(Note{Kind: NoteApp, App: in.App, Index: -1, State: "scaled", Text: fmt.Sprintf("%d instances", in.Instances)})
+		c.changeApp(a)
+	}
+	return fmt.Sprintf("%s scaled to %d", in.App, in.Instances), nil
+}
+
+// restart is a deployment to a new version with the same definition.
+func (c *Core) restart(in Restart) (string, error) {
+	a, err := c.app(in.App)
+	if err != nil {
+		return "", err
+	}
+	if a.rec.Deployment.active() && !in.Force {
+		return "", fmt.Errorf("application %q: %w (%s)", in.App, ErrDeploying, a.rec.Deployment.State)
+	}
+	a.rec.LastNumber++
+	cur := *a.current()
+	cur.number, cur.created = a.rec.LastNumber, c.now
+	a.versions[cur.number] = &cur
+	c.putVersion(a, &cur)
+	c.deploy(a, cur.number, false)
+	return fmt.Sprintf("%s: restarting as version %d", in.App, cur.number), nil
+}
+
+func (c *Core) instance(name string, index int) (*appState, *Instance, error) {
+	a, err := c.app(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := a.inst.get(index)
+	if i == nil {
+		return nil, nil, fmt.Errorf("%w: %d of %q", ErrNoInstance, index, name)
+	}
+	return a, i, nil
+}
+
+func (c *Core) restartInstance(in RestartInstance) (string, error) {
+	a, i, err := c.instance(in.App, in.Index)
+	if err != nil {
+		return "", err
+	}
+	i = c.edit(a, in.Index)
+	c.setOutcome(a, i, Active)
+	i.Failures, i.NotBefore = 0, 0
+	if i.Live() != nil {
+		c.doom(a, in.Index, "restarted by command")
+		return "killing " + i.Task.ID, nil
+	}
+	c.await(a, i)
+	return "starting", nil
+}
+
+// replace starts an instance anew, wherever. A task that can't be reached is left behind, to be killed when it comes back: the user says so.
+func (c *Core) replace(in Replace) (string, error) {
+	a, i, err := c.instance(in.App, in.Index)
+	if err != nil {
+		return "", err
+	}
+	if a.daemon() {
+		return "", fmt.Errorf("%w: an instance of a daemon belongs to its agent; restart it", ErrInvalid)
+	}
+	i = c.edit(a, in.Index)
+	c.setOutcome(a, i, Active)
+	i.Failures, i.NotBefore = 0, 0
+	c.unbind(i, true)
+	c.notPending(a, i)
+	if t := i.Live(); t != nil {
+		t.Reason, t.Message = "engine", "replaced by command"
+		if t.State.Reachable() {
+			c.happen(a, i, t, WantKill, nil)
+		} else {
+			c.happen(a, i, t, Despair, nil)
+		}
+		return "replacing " + t.ID, nil
+	}
+	c.await(a, i)
+	return "starting anew", nil
+}
+
+func (c *Core) steerDeployment(name, text string, to DeploymentState, from ...DeploymentState) (string, error) {
+	a, err := c.app(name)
+	if err != nil {
+		return "", err
+	}
+	d := a.rec.Deployment
+	if !d.active() || !slices.Contains(from, d.State) {
+		return "", fmt.Errorf("%w: application %q%s", ErrNoDeployment, name, d.describe())
+	}
+	if d.State == DeploymentStalled {
+		d.Failures = 0
+		c.revive(a)
+	}
+	d.State, d.Text = to, ""
+	c.noteDeployment(a)
+	c.changeApp(a)
+	return text, nil
+}
+
+func (d *Deployment) describe() string {
+	if d == nil {
+		return " was never deployed twice"
+	}
+	return ", the last one is " + string(d.State)
+}
+
+// revive gives instances of the new version another chance.
+func (c *Core) revive(a *appState) {
+	a.inst.all(func(i *Instance) bool {
+		if i.Outcome == GivenUp && i.Version == a.rec.Version {
+			i = c.edit(a, i.Index)
+			c.setOutcome(a, i, Active)
+			i.Failures, i.NotBefore = 0, 0
+			c.await(a, i)
+		}
+		return true
+	})
+}
+
+func (c *Core) promote(in Promote) (string, error) {
+	a, err := c.app(in.App)
+	if err != nil {
+		return "", err
+	}
+	d := a.rec.Deployment
+	if !d.active() || d.Promoted || a.current().rules().canary == 0 {
+		return "", fmt.Errorf("%w: application %q%s", ErrNoDeployment, in.App, d.describe())
+	}
+	d.Promoted = true
+	if d.State == DeploymentCanary {
+		d.State, d.Text = DeploymentRunning, ""
+	}
+	c.noteDeployment(a)
+	c.changeApp(a)
+	return "going on with all instances", nil
+}
+
+func (c *Core) rollback(in Rollback) (string, error) {
+	a, err := c.app(in.App)
+	if err != nil {
+		return "", err
+	}
+	to := a.rec.Before
+	if d := a.rec.Deployment; d.active() {
+		if d.Rollback {
+			return "", fmt.Errorf("application %q: %w, and it is a rollback", in.App, ErrDeploying)
+		}
+		to = a.rec.Base
+	}
+	if to == 0 || a.versions[to] == nil || to == a.rec.Version {
+		return "", fmt.Errorf("%w: there is no earlier version of %q", ErrNoDeployment, in.App)
+	}
+	c.deploy(a, to, true)
+	return fmt.Sprintf("%s: rolling back to version %d", in.App, to), nil
+}

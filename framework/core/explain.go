@@ -1,0 +1,98 @@
+package core
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mesokit/mesokit/framework/placement"
+)
+
+// Why says why an instance is not running.
+type Why struct {
+	// Running: there is nothing to explain.
+	Running bool
+	// Text is one sentence.
+	Text string
+	// Until is when something is going to happen by itself; zero if that depends on others.
+	Until time.Time
+	// Offers is the funnel of the last placement that it took part in; nil if there was none.
+	Offers *placement.Explanation
+}
+
+// Why explains what an instance waits for, if it does.
+func (s *Snapshot) Why(name string, index int) Why {
+	a := s.App(name)
+	if a == nil {
+		return Why{Text: "no such application"}
+	}
+	i := a.Instance(index)
+	if i == nil {
+		return Why{Text: "no such instance"}
+	}
+	if t := i.Live(); t != nil {
+		return s.whyTask(a, i, t)
+	}
+	if text, ok := a.problem[index]; ok {
+		return Why{Text: "it can't be launched: " + text}
+	}
+	switch i.Outcome {
+	case Reached:
+		return Why{Text: "it has reached its goal"}
+	case GivenUp:
+		return Why{Text: fmt.Sprintf("it was given up after %d failures%s; restart the instance, or update the application", i.Failures, lastOf(i))}
+	}
+	switch {
+	case s.Guard != nil:
+		return Why{Text: s.Guard.Why}
+	case a.Removing:
+		return Why{Text: "the application is being removed"}
+	case !s.Connected:
+		return Why{Text: "the engine is not connected to a master"}
+	case !i.pending && i.NotBefore > ms(s.Time):
+		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: fromMS(i.NotBefore)}
+	}
+	if i.Pin != "" {
+		if e := a.why[index]; e != nil {
+			return Why{Text: "the offers of its agent do not suffice", Offers: e}
+		}
+		return Why{Text: "it belongs to agent " + i.Pin + ", which has not been offered"}
+	}
+	if e := a.whyAll[i.Version]; e != nil {
+		return Why{Text: "no offer fits", Offers: e}
+	}
+	return Why{Text: "it waits for offers"}
+}
+
+func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
+	switch t.State {
+	case Launching:
+		return Why{Text: "it was launched on agent " + t.Agent + ", which has not reported it yet"}
+	case Starting:
+		return Why{Text: "it is starting on agent " + t.Agent}
+	case Killing:
+		return Why{Text: "its task is being killed: " + t.Message}
+	case Unreachable, Stranded:
+		w := Why{Text: "its agent " + t.Agent + " is cut off; it is not known whether the task runs"}
+		if t.due != 0 {
+			w.Until = fromMS(t.due)
+			w.Text += ", and it will be replaced"
+		} else {
+			w.Text += "; replace the instance if you know that it does not"
+		}
+		return w
+	}
+	if t.Up == 0 {
+		return Why{Running: true, Text: "it runs, but is not ready: " + t.Health.String()}
+	}
+	return Why{Running: true, Text: "it runs"}
+}
+
+func lastOf(i *Instance) string {
+	if i.Task == nil || i.Task.Reason == "" {
+		return ""
+	}
+	if i.Task.Message == "" {
+		return " (" + i.Task.Reason + ")"
+	}
+	return " (" + i.Task.Reason + ": " + i.Task.Message + ")"
+}

@@ -1,0 +1,349 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+// happen moves a task through the table and does what follows. i must come from edit, and t be one of its tasks.
+func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.TaskStatus) {
+	detached := t != i.Task
+	tr := Next(t.State, e)
+	from := t.State
+	if !detached {
+		a.counts.add(i, -1)
+	}
+	wasUp := t.Up
+	t.State = tr.To
+	if s != nil && (from != tr.To || s.Message != nil) {
+		t.Reason, t.Message = reasonOf(s), clip(s.GetMessage())
+	}
+	if from != tr.To {
+		t.Changed = c.now
+		t.due = 0
+	}
+	if e == SawRunning || e == SawStarting {
+		t.Began = true
+	}
+	if e == WantKill {
+		t.Doomed = true
+	}
+	v := a.versionOf(t.Version)
+	if holds := v.holds(t); holds && t.Up == 0 {
+		t.Up = c.now
+		i.leaving = false
+		if d := v.readyFor(); d > 0 {
+			c.timers.add(timer{at: c.now + d, kind: timerReady, app: a.rec.Name, idx: i.Index, id: t.ID})
+		}
+	} else if !holds && !(t.State.Over() && from == Running) {
+		t.Up = 0 // kept at the end, to see how long it had been up
+	}
+	if !detached {
+		a.counts.add(i, +1)
+	}
+	c.noteTask(i, t, from, wasUp)
+	c.arm(a, t)
+
+	if tr.Does&Kill != 0 {
+		c.kill(a, t)
+	}
+	if tr.Does&Ask != 0 {
+		t.mesosIDs(func(id string) { c.ask.now(id) })
+	}
+	if t.Began && t.State == Running && len(i.Volumes) > 0 && !detached {
+		for k := range i.Volumes {
+			i.Volumes[k].Confirmed = true
+		}
+	}
+	switch {
+	case tr.Does&Free != 0:
+		c.freed(a, i, t, detached, tr.Does)
+	case tr.Does&Detach != 0 && !detached:
+		c.detach(a, i)
+	case from.Over() && !t.State.Over():
+		c.back(a, i, t)
+	}
+	if from != t.State || wasUp != t.Up {
+		c.kick(a)
+	}
+}
+
+// arm sets the timer of a state, if there is none.
+func (c *Core) arm(a *appState, t *Task) {
+	if t.due != 0 {
+		return
+	}
+	switch t.State {
+	case Launching:
+		t.due = c.now + msOf(c.cfg.LaunchTimeout)
+	case Unreachable, Stranded:
+		d, ok := patience(a, t)
+		if !ok {
+			return
+		}
+		t.due = max(c.now, t.Changed+d)
+	default:
+		return // Killing: kill sets it
+	}
+	c.timers.add(timer{at: t.due, kind: timerTask, id: t.firstID()})
+}
+
+// firstID is a Mesos id that the task can be found by.
+func (t *Task) firstID() string {
+	if len(t.Members) > 0 {
+		return t.Members[0].ID
+	}
+	return t.ID
+}
+
+// patience is how long an instance waits for an agent that is cut off; not ok means for ever. Instances with volumes wait for these.
+func patience(a *appState, t *Task) (ms int64, ok bool) {
+	v := a.versionOf(t.Version)
+	u := v.app.Unreachable
+	if v.volumes || u != nil && u.Wait {
+		return 0, false
+	}
+	if u == nil || u.ReplaceAfter <= 0 {
+		return (5 * time.Minute).Milliseconds(), true
+	}
+	return time.Duration(u.ReplaceAfter).Milliseconds(), true
+}
+
+// taskDue handles the timer of a task.
+func (c *Core) taskDue(x timer) {
+	at, ok := c.tasks[x.id]
+	if !ok {
+		return
+	}
+	i := at.app.inst.get(at.index)
+	if i == nil {
+		return
+	}
+	if t, _ := i.find(at.id); t == nil || t.due == 0 || t.due > c.now {
+		return
+	}
+	i = c.editQuietly(at.app, at.index)
+	t, detached := i.find(at.id)
+	t.due = 0
+	switch t.State {
+	case Launching, Killing:
+		if c.connected {
+			c.happen(at.app, i, t, Overdue, nil)
+		}
+	case Unreachable, Stranded:
+		if !detached {
+			c.happen(at.app, c.edit(at.app, at.index), t, Despair, nil)
+		}
+	}
+}
+
+// freed decides what comes after a task that is over.
+func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does) {
+	c.leave(a, t)
+	if detached {
+		for k, d := range i.Detached {
+			if d == t {
+				i.Detached = append(i.Detached[:k:k], i.Detached[k+1:]...)
+				break
+			}
+		}
+		c.forgetTask(t)
+		c.kick(a)
+		return
+	}
+	v := a.versionOf(t.Version)
+	goal := v.app.Goal
+	switch {
+	case does&Achieve != 0 && (goal == app.GoalFinish || goal == app.GoalOnce) && !c.replaced(a, i, t),
+		goal == app.GoalOnce && t.Began && !t.Doomed:
+		c.setOutcome(a, i, Reached)
+		i.Failures = 0
+		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "reached", Text: "goal " + string(goal) + " reached"})
+	case t.Doomed:
+		i.NotBefore = 0
+	case does&(Count|Achieve) != 0:
+		c.backoff(a, i, t, v)
+	case !t.Began:
+		i.NotBefore = c.now + 1000 // dropped on the way: don't spin
+	default:
+		i.NotBefore = 0 // its agent is gone: not its fault
+	}
+	c.unbindFailed(a, i, t)
+	if c.unwanted(a, i) {
+		c.kick(a)
+		return
+	}
+	c.await(a, i)
+}
+
+// replaced reports whether the task has ended because another version is to take its place.
+func (c *Core) replaced(a *appState, i *Instance, t *Task) bool {
+	return t.Doomed && t.Version != i.Version
+}
+
+// backoff counts a failure and says when to try again, if at all.
+func (c *Core) backoff(a *appState, i *Instance, t *Task, v *version) {
+	r := v.app.Retry
+	if r == nil {
+		r = &app.Retry{}
+	}
+	first, most := orElse(r.Time, time.Second), orElse(r.MaxTime, 5*time.Minute)
+	if t.Up != 0 && c.now-t.Up >= msOf(orElse(r.ResetAfter, 10*time.Second)) {
+		i.Failures = 0
+	}
+	i.Failures++
+	c.deploymentFailure(a, t, false)
+	if r.TotalRetries != nil && i.Failures > *r.TotalRetries {
+		c.setOutcome(a, i, GivenUp)
+		c.deploymentFailure(a, t, true)
+		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "given-up",
+			Text: fmt.Sprintf("given up after %d retries; restart or update the application to try again", *r.TotalRetries)})
+		return
+	}
+	wait := first
+	if r.Backoff == nil || *r.Backoff {
+		for n := 1; n < i.Failures && wait < most; n++ {
+			wait *= 2
+		}
+		wait = min(wait, max(most, first))
+	}
+	i.NotBefore = c.now + msOf(wait)
+}
+
+func orElse(d app.Duration, otherwise time.Duration) time.Duration {
+	if d > 0 {
+		return time.Duration(d)
+	}
+	return otherwise
+}
+
+// await has an instance launched as soon as it may be.
+func (c *Core) await(a *appState, i *Instance) {
+	if !i.Waiting() || c.unwanted(a, i) {
+		return
+	}
+	if i.NotBefore > c.now {
+		c.timers.add(timer{at: i.NotBefore, kind: timerLaunch, app: a.rec.Name, idx: i.Index})
+		return
+	}
+	if !i.pending {
+		i.pending = true
+		a.pending.add(i.Index)
+		c.placeAgain = true
+		c.want(a, i)
+	}
+}
+
+func (c *Core) launchDue(x timer) {
+	a := c.byName[x.app]
+	if a == nil {
+		return
+	}
+	if i := a.inst.get(x.idx); i != nil && i.Waiting() && !i.pending && i.NotBefore <= c.now {
+		c.await(a, c.editQuietly(a, x.idx))
+	}
+}
+
+// notPending takes an instance out of the waiting ones.
+func (c *Core) notPending(a *appState, i *Instance) {
+	if i.pending {
+		i.pending = false
+		a.pending.remove(i.Index)
+	}
+	delete(a.why, i.Index)
+	delete(a.problem, i.Index)
+}
+
+// back handles a task that was said to be lost and turns up before it was replaced.
+func (c *Core) back(a *appState, i *Instance, t *Task) {
+	c.notPending(a, i)
+	c.enter(a, t)
+	c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, Agent: t.Agent, State: t.State.String(), Text: "the task was said to be lost, and is there again"})
+}
+
+// detach lets an instance go on without a task that may still run where nobody can reach it.
+func (c *Core) detach(a *appState, i *Instance) {
+	t := i.Task
+	a.counts.add(i, -1)
+	i.Detached = append(i.Detached, t)
+	i.Task = nil
+	t.Doomed = true
+	a.counts.add(i, +1)
+	i.NotBefore = 0
+	c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, Agent: t.Agent, State: "detached",
+		Text: "its agent has been cut off for too long: it is replaced, and killed should it come back"})
+	c.await(a, i)
+	c.kick(a)
+}
+
+// enter and leave keep the indexes of what is where.
+func (c *Core) enter(a *appState, t *Task) {
+	c.useAgent(t.Agent, +1)
+	c.placed.Add(a.rec.Name, c.agents[t.Agent].Agent)
+}
+
+func (c *Core) leave(a *appState, t *Task) {
+	c.placed.Remove(a.rec.Name, t.Agent)
+	c.useAgent(t.Agent, -1)
+	c.placeAgain = true
+}
+
+// forgetTask drops a task from the index: reports of it come from a task that nobody knows from now on.
+func (c *Core) forgetTask(t *Task) {
+	if t == nil {
+		return
+	}
+	if t.Members == nil {
+		delete(c.tasks, t.ID)
+		c.ask.answered(t.ID)
+	}
+	for _, m := range t.Members {
+		delete(c.tasks, m.ID)
+		c.ask.answered(m.ID)
+	}
+}
+
+func (c *Core) indexTask(a *appState, index int, t *Task) {
+	if t.Members == nil {
+		c.tasks[t.ID] = place{a, index, -1, t.ID}
+	}
+	for k, m := range t.Members {
+		c.tasks[m.ID] = place{a, index, k, t.ID}
+	}
+}
+
+func (c *Core) noteTask(i *Instance, t *Task, from State, wasUp int64) {
+	n := Note{App: i.App, Index: i.Index, Task: t.ID, Agent: t.Agent, State: t.State.String()}
+	switch {
+	case from != t.State:
+		n.Kind = NoteTask
+		n.Text = strings.TrimSpace(t.Reason + " " + t.Message)
+	case (wasUp == 0) != (t.Up == 0):
+		n.Kind = NoteHealth
+		n.Text = t.Health.String()
+	default:
+		return
+	}
+	c.note(n)
+}
+
+func reasonOf(s *mesospb.TaskStatus) string {
+	text := strings.TrimPrefix(s.GetState().String(), "TASK_")
+	if s.Reason != nil {
+		text += " " + strings.TrimPrefix(s.GetReason().String(), "REASON_")
+	}
+	return strings.ToLower(text)
+}
+
+// clip keeps the beginning of a text, in memory of its own.
+func clip(s string) string {
+	const most = 300
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strings.Clone(s)
+}

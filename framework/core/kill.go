@@ -1,0 +1,86 @@
+package core
+
+import (
+	"time"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+)
+
+const maxKillRetry = 5 * time.Minute
+
+// kill sends KILL for what may still run of a task and arms the timer for its repetition. While disconnected nothing is sent: repeatKills does it.
+func (c *Core) kill(a *appState, t *Task) {
+	if !c.connected {
+		return
+	}
+	t.attempts++
+	// Impatience grows: a repeated KILL can only shorten the grace period.
+	hurry := t.attempts >= 3
+	t.mesosIDs(func(id string) { c.call(killCall(id, t.Agent, 0, hurry)) })
+	if t.State != Killing {
+		return // the answer of the master, or the return of the agent, decides
+	}
+	wait := c.cfg.KillRetry
+	for n := 1; n < t.attempts && wait < maxKillRetry; n++ {
+		wait *= 2
+	}
+	wait = min(wait, maxKillRetry)
+	if !hurry {
+		wait += grace(a.versionOf(t.Version))
+	}
+	t.due = c.now + msOf(wait)
+	c.timers.add(timer{at: t.due, kind: timerTask, id: t.firstID()})
+}
+
+// grace is the longest kill grace period among the tasks of an instance; Mesos' own default is 3 s.
+func grace(v *version) time.Duration {
+	g := 3 * time.Second
+	if k := v.app.KillGracePeriod; k != nil {
+		g = max(g, time.Duration(*k))
+	}
+	for _, m := range v.app.Group {
+		if m.KillGracePeriod != nil {
+			g = max(g, time.Duration(*m.KillGracePeriod))
+		}
+	}
+	return g
+}
+
+// repeatKills sends again, in a new session, what an earlier one may not have brought to its end.
+func (c *Core) repeatKills() {
+	for _, a := range c.apps {
+		if a.counts.State(Killing)+a.counts.State(Stranded) == 0 && !a.rec.Removing {
+			continue
+		}
+		a.inst.all(func(i *Instance) bool {
+			if t := i.Live(); t != nil && t.Doomed && t.State == Killing {
+				i = c.editQuietly(a, i.Index)
+				i.Task.attempts = 0
+				c.kill(a, i.Task)
+			}
+			return true
+		})
+	}
+	c.orphans.each(func(o *Orphan) {
+		if o.Killing {
+			c.call(killCall(o.TaskID, o.Agent, 0, false))
+		}
+	})
+}
+
+// doom wants the instance's task dead, or the instance gone if there is none.
+func (c *Core) doom(a *appState, index int, why string) {
+	i := a.inst.get(index)
+	if i == nil {
+		return
+	}
+	if i.Live() == nil {
+		return
+	}
+	if i.Task.Doomed && i.Task.State != Launching && i.Task.State != Starting && i.Task.State != Running {
+		return
+	}
+	i = c.edit(a, index)
+	i.Task.Reason, i.Task.Message = "engine", why
+	c.happen(a, i, i.Task, WantKill, (*mesospb.TaskStatus)(nil))
+}

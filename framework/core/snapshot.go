@@ -1,0 +1,158 @@
+package core
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/framework/placement"
+)
+
+// Counts of the instances of an application.
+type Counts struct {
+	// Tasks by state, Ended and Lost included as long as no successor was launched.
+	Tasks [numStates]int
+	// Waiting instances have nothing running and want to be launched.
+	Waiting int
+	// Up are running and as healthy as asked for.
+	Up int
+	// Reached and GivenUp instances have nothing running and want nothing.
+	Reached, GivenUp int
+	Instances        int
+}
+
+// State returns the number of tasks in a state.
+func (n *Counts) State(s State) int { return n.Tasks[s] }
+
+func (n *Counts) add(i *Instance, by int) {
+	n.Instances += by
+	if t := i.Task; t != nil {
+		n.Tasks[t.State] += by
+		if t.State == Running && t.Up != 0 {
+			n.Up += by
+		}
+	}
+	switch {
+	case i.Live() != nil:
+	case i.Outcome == Reached:
+		n.Reached += by
+	case i.Outcome == GivenUp:
+		n.GivenUp += by
+	default:
+		n.Waiting += by
+	}
+}
+
+// Snapshot is the state of a Core at one time. It is immutable and may be read by any number of goroutines. Making one is cheap: it shares everything
+// with the core, which copies what it changes afterwards.
+type Snapshot struct {
+	Time        time.Time
+	FrameworkID string
+	Connected   bool
+	Guard       *Guard // nil unless the engine refuses to act
+	Uninstall   string // "", "uninstalling", "tearing-down", "uninstalled"
+	// Unanswered is how many tasks the master was asked for and has not answered yet.
+	Unanswered int
+	Offers     int    // in hand
+	Seq        uint64 // of the last note
+	Apps       []*App // by name
+	Agents     []*Agent
+	Orphans    []Orphan
+
+	byName map[string]*App
+}
+
+// App is an application in a snapshot.
+type App struct {
+	Name       string
+	Instances  int // wanted; 0 for daemons
+	Surge      int // more for the time of a deployment
+	Removing   bool
+	Definition *app.App // of the current version; not to be changed
+	Version    uint32
+	Versions   []uint32    // kept ones
+	Deployment *Deployment // the last one, nil if there was none
+	Counts     Counts
+	Changed    time.Time // by a command
+
+	inst     vector
+	versions map[uint32]*version
+	why      map[int]*placement.Explanation
+	whyAll   map[uint32]*placement.Explanation
+	problem  map[int]string
+	offers   *placement.Explanation
+}
+
+// Agent is an agent in a snapshot.
+type Agent struct {
+	*placement.Agent
+	Uses     int  // tasks and volumes of ours
+	Seen     bool // it was offered in this session
+	Draining bool
+}
+
+// All yields the instances in the order of their numbers.
+func (a *App) All() iter.Seq[*Instance] {
+	return func(yield func(*Instance) bool) { a.inst.all(yield) }
+}
+
+// Instance returns one instance, nil if there is none of that number.
+func (a *App) Instance(index int) *Instance { return a.inst.get(index) }
+
+// DefinitionOf returns the definition of a version, nil if it is not kept.
+func (a *App) DefinitionOf(version uint32) *app.App {
+	if v := a.versions[version]; v != nil {
+		return v.app
+	}
+	return nil
+}
+
+// App returns an application, nil if there is none of that name.
+func (s *Snapshot) App(name string) *App { return s.byName[name] }
+
+// Snapshot returns the state as it is now. Call it between Applies, from the goroutine that makes them; give the result to whom you like.
+func (c *Core) Snapshot() *Snapshot {
+	s := &Snapshot{
+		Time: c.time, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open),
+		Offers: len(c.book.Offers()), Seq: c.noteSeq, byName: make(map[string]*App, len(c.apps)),
+	}
+	for _, a := range c.apps {
+		if a.changed || a.view == nil {
+			a.changed = false
+			a.view = a.snapshot()
+		}
+		s.Apps = append(s.Apps, a.view)
+		s.byName[a.rec.Name] = a.view
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.agents)) {
+		ag := c.agents[id]
+		s.Agents = append(s.Agents, &Agent{Agent: ag.Agent, Uses: ag.uses, Seen: ag.seen, Draining: c.drains.has(id)})
+	}
+	c.orphans.each(func(o *Orphan) {
+		if o.confirmed {
+			s.Orphans = append(s.Orphans, *o)
+		}
+	})
+	c.epoch++ // from here on what the snapshot shows is copied before it is changed
+	return s
+}
+
+func (a *appState) snapshot() *App {
+	v := &App{
+		Name: a.rec.Name, Instances: a.rec.Instances, Surge: a.rec.Surge, Removing: a.rec.Removing, Version: a.rec.Version, Versions: a.numbers(),
+		Counts: a.counts, Changed: fromMS(a.rec.Changed), versions: maps.Clone(a.versions),
+		why: maps.Clone(a.why), whyAll: maps.Clone(a.whyAll), problem: maps.Clone(a.problem),
+	}
+	v.inst = a.inst
+	v.inst.chunks = slices.Clone(a.inst.chunks)
+	if cur := a.current(); cur != nil {
+		v.Definition = cur.app
+	}
+	if a.rec.Deployment != nil {
+		d := *a.rec.Deployment
+		v.Deployment = &d
+	}
+	return v
+}

@@ -1,0 +1,248 @@
+package core
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
+)
+
+// garbage is what is left on an agent of instances that are gone: volumes, and reservations, to be given back when they are offered.
+type garbage struct {
+	garbageRecord
+	destroyed map[string]bool // DESTROY was sent in this session
+}
+
+// waste notes volumes to destroy when their agent offers them.
+func (c *Core) waste(agent string, ids []string, reserved bool) {
+	g := c.garbage[agent]
+	if g == nil {
+		g = &garbage{}
+		c.garbage[agent] = g
+		c.useAgent(agent, +1)
+	}
+	for _, id := range ids {
+		if !slices.Contains(g.Volumes, id) {
+			g.Volumes = append(g.Volumes, id)
+		}
+	}
+	g.Reserved = g.Reserved || reserved
+	c.put(keyGarbage+agent, schemaGarbage, g.garbageRecord)
+	for _, r := range c.roles() {
+		c.book.Want(r, true)
+	}
+}
+
+// unbind takes an instance's volumes and agent from it. What the volumes hold is lost.
+func (c *Core) unbind(i *Instance, destroy bool) {
+	if len(i.Volumes) == 0 {
+		return
+	}
+	var ids []string
+	for _, v := range i.Volumes {
+		ids = append(ids, v.ID)
+	}
+	agent := i.Pin
+	i.Volumes, i.Pin = nil, ""
+	if destroy {
+		c.waste(agent, ids, true)
+	}
+	c.useAgent(agent, -1)
+}
+
+// unbindFailed releases an instance from an agent where its first launch failed before the volumes were ever used, and from one that is gone
+// for good.
+func (c *Core) unbindFailed(a *appState, i *Instance, t *Task) {
+	if len(i.Volumes) == 0 || i.Pin != t.Agent {
+		return
+	}
+	if strings.HasPrefix(t.Reason, "gone_by_operator") {
+		c.unbind(i, false)
+		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Agent: t.Agent, State: "volumes-lost", Text: "the operator has declared the agent gone, and the volumes with it: starting anew elsewhere"})
+		return
+	}
+	for _, v := range i.Volumes {
+		if v.Confirmed {
+			return
+		}
+	}
+	if !t.Began {
+		c.unbind(i, true)
+	}
+}
+
+// clean gives back what is left of instances that are gone, as far as it is offered. Offers used for that are spent; what remains of them comes back at
+// once.
+func (c *Core) clean() {
+	if !c.connected || c.guard != nil || len(c.garbage) == 0 {
+		return
+	}
+	for _, o := range c.book.Offers() {
+		g := c.garbage[o.Agent.ID]
+		if g == nil {
+			continue
+		}
+		var doomed, reserved []*mesospb.Resource
+		here := map[string]bool{}
+		for _, r := range o.Proto.GetResources() {
+			id := r.GetDisk().GetPersistence().GetId()
+			switch {
+			case id != "" && slices.Contains(g.Volumes, id):
+				here[id] = true
+				doomed = append(doomed, r)
+			case id == "" && g.Reserved && c.ours(r) && !c.reservedInUse(o.Agent.ID):
+				reserved = append(reserved, r)
+			}
+		}
+		c.cleaned(o.Agent.ID, g, here, len(reserved) > 0, resources.AllocationRole(firstOf(o.Proto.GetResources())))
+		if len(doomed)+len(reserved) == 0 {
+			continue
+		}
+		if len(c.book.Take(o.Proto.GetId())) == 0 {
+			continue
+		}
+		var ops []*mesospb.Offer_Operation
+		if len(doomed) > 0 {
+			ops = append(ops, &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_DESTROY.Enum(), Destroy: &mesospb.Offer_Operation_Destroy{Volumes: doomed}})
+			if g.destroyed == nil {
+				g.destroyed = map[string]bool{}
+			}
+			maps.Copy(g.destroyed, here)
+			for _, v := range doomed {
+				plain := resources.Clone(v)
+				plain.Disk.Persistence, plain.Disk.Volume, plain.Shared = nil, nil, nil
+				if plain.Disk.Source == nil {
+					plain.Disk = nil
+				}
+				if resources.IsDynamicallyReserved(plain) {
+					reserved = append(reserved, plain)
+				}
+			}
+		}
+		if len(reserved) > 0 {
+			ops = append(ops, &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_UNRESERVE.Enum(), Unreserve: &mesospb.Offer_Operation_Unreserve{Resources: resources.Sum(reserved)}})
+		}
+		c.call(acceptCall([]*mesospb.OfferID{o.Proto.GetId()}, 0, ops))
+		c.note(Note{Kind: NoteInstance, Index: -1, Agent: o.Agent.ID, State: "cleaning", Text: "destroying volumes and giving back reservations"})
+	}
+}
+
+func firstOf(list []*mesospb.Resource) *mesospb.Resource {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+// cleaned forgets what was destroyed and does not show up any more.
+func (c *Core) cleaned(agent string, g *garbage, here map[string]bool, reserved bool, _ string) {
+	before := len(g.Volumes)
+	g.Volumes = slices.DeleteFunc(g.Volumes, func(id string) bool { return g.destroyed[id] && !here[id] })
+	if len(g.Volumes) == 0 && !reserved {
+		c.forgetGarbage(agent)
+	} else if len(g.Volumes) != before {
+		c.put(keyGarbage+agent, schemaGarbage, g.garbageRecord)
+	}
+}
+
+func (c *Core) forgetGarbage(agent string) {
+	delete(c.garbage, agent)
+	c.del(keyGarbage + agent)
+	c.useAgent(agent, -1)
+}
+
+// ours reports whether a reservation was made by this framework: by its principal. Without a principal nobody can tell, and it stays.
+func (c *Core) ours(r *mesospb.Resource) bool {
+	if c.cfg.Principal == "" || !resources.IsDynamicallyReserved(r) {
+		return false
+	}
+	if n := len(r.GetReservations()); n > 0 {
+		return r.Reservations[n-1].GetPrincipal() == c.cfg.Principal
+	}
+	return r.GetReservation().GetPrincipal() == c.cfg.Principal
+}
+
+// reservedInUse reports whether an instance is bound to the agent, which may need the reservations there.
+func (c *Core) reservedInUse(agent string) bool {
+	for _, a := range c.apps {
+		for _, v := range a.versions {
+			if v.volumes {
+				used := false
+				a.inst.all(func(i *Instance) bool {
+					used = i.Pin == agent
+					return !used
+				})
+				if used {
+					return true
+				}
+				break
+			}
+		}
+	}
+	return false
+}
+
+// cleanNeeds adds the roles whose offers are needed to clean up.
+func (c *Core) cleanNeeds(needs map[string]bool) {
+	if len(c.garbage) > 0 {
+		for _, r := range c.roles() {
+			needs[r] = true
+		}
+	}
+}
+
+// stepUninstall goes on with the removal of the framework.
+func (c *Core) stepUninstall() {
+	if c.fw.Uninstall == uninstalling && len(c.apps) == 0 && len(c.garbage) == 0 && c.connected {
+		c.fw.Uninstall = tearingDown
+		c.fwDirty = true
+		c.note(Note{Kind: NoteFramework, Index: -1, State: tearingDown, Text: "everything is removed: tearing the framework down"})
+		c.call(teardownCall())
+	}
+}
+
+const (
+	uninstalling = "uninstalling"
+	tearingDown  = "tearing-down"
+	uninstalled  = "uninstalled"
+)
+
+func (c *Core) uninstall(force bool) (string, error) {
+	if c.fw.Uninstall == tearingDown || c.fw.Uninstall == uninstalled {
+		return "", ErrRemoving
+	}
+	c.fw.Uninstall = uninstalling
+	c.fwDirty = true
+	for _, a := range slices.Clone(c.apps) {
+		c.remove(a)
+	}
+	if force {
+		for _, agent := range slices.Sorted(maps.Keys(c.garbage)) {
+			c.forgetGarbage(agent)
+		}
+	}
+	c.note(Note{Kind: NoteFramework, Index: -1, State: uninstalling, Text: "removing all applications, then the framework"})
+	return "removing everything", nil
+}
+
+// tornDown: the framework does not exist any more, neither does anything it ran.
+func (c *Core) tornDown() {
+	if c.fw.Uninstall != tearingDown {
+		c.guardAgainst("", -1, "the master says that framework "+c.fw.ID+" has been removed; its tasks are killed")
+		return
+	}
+	c.connected = false
+	c.fw.Uninstall = uninstalled
+	c.fwDirty = true
+	c.note(Note{Kind: NoteFramework, Index: -1, State: uninstalled, Text: "the framework is removed"})
+}
+
+func (c *Core) teardownFailed(why string) {
+	if c.fw.Uninstall == tearingDown {
+		c.note(Note{Kind: NoteWarning, Index: -1, Text: "TEARDOWN failed, trying again in the next session: " + why})
+		c.fw.Uninstall = uninstalling
+		c.fwDirty = true
+	}
+}
