@@ -87,7 +87,7 @@ func (c *Config) complete() error {
 		return errors.New("framework.Config.Name is empty: the master shows frameworks by their names")
 	}
 	if c.Detector == nil {
-		d, err := detector.Parse(c.Master, detector.Options{})
+		d, err := detector.Parse(c.Master, detector.Config{})
 		if err != nil {
 			return fmt.Errorf("framework.Config.Master: %w", err)
 		}

@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -22,9 +23,10 @@ type Framework struct {
 	started atomic.Bool
 	snap    atomic.Pointer[core.Snapshot]
 
-	mu     sync.Mutex
-	term   *term // nil while this process does not lead
-	status Status
+	mu      sync.Mutex
+	term    *term // nil while this process does not lead
+	status  Status
+	changed chan struct{} // closed with the next change of snapshot or status
 }
 
 // Status says how this process stands.
@@ -46,7 +48,7 @@ func New(cfg Config) (*Framework, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces)}
+	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces), changed: make(chan struct{})}
 	m, err := newMetrics(cfg.Metrics, f)
 	if err != nil {
 		return nil, err
@@ -113,6 +115,19 @@ func (f *Framework) set(change func(*Status)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(&f.status)
+	f.changedLocked()
+}
+
+func (f *Framework) changedLocked() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *Framework) publish(s *core.Snapshot) {
+	f.snap.Store(s)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changedLocked()
 }
 
 // Status returns how this process stands.
@@ -126,10 +141,36 @@ func (f *Framework) Status() Status {
 // empty; see Status. It may be kept and read without any lock.
 func (f *Framework) Snapshot() *core.Snapshot { return f.snap.Load() }
 
+// Watch yields the snapshot and the status as they are and whenever they have changed, until ctx ends. A slow reader misses what was
+// overtaken, never the latest.
+func (f *Framework) Watch(ctx context.Context) iter.Seq2[*core.Snapshot, Status] {
+	return func(yield func(*core.Snapshot, Status) bool) {
+		for ctx.Err() == nil {
+			f.mu.Lock()
+			changed, status := f.changed, f.status
+			f.mu.Unlock()
+			if !yield(f.Snapshot(), status) {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
 // Do gives the engine a command and returns, when its effects are stored, what is going to happen. The error is one of the
 // core's (core.ErrNoApp, …), a *NotLeadingError, ErrNotRunning, ErrInterrupted, or the cause of the end of ctx; after the latter two
 // the command may have been carried out.
+//
+// The application of a core.Submit is completed here; an error of that is an app.Errors.
 func (f *Framework) Do(ctx context.Context, c core.Command) (string, error) {
+	if s, ok := c.(core.Submit); ok {
+		if err := s.App.Complete(); err != nil {
+			return "", err
+		}
+	}
 	f.mu.Lock()
 	t, status := f.term, f.status
 	f.mu.Unlock()

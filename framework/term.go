@@ -240,7 +240,7 @@ func (t *term) commitAll() {
 
 // release lets out what a committed round has decided.
 func (t *term) release(s *step) {
-	t.snap.Store(s.snap)
+	t.publish(s.snap)
 	t.hub.publish(s.effects.Notes)
 	t.logNotes(s.effects.Notes)
 	for _, r := range s.replies {
