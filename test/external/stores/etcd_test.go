@@ -281,4 +281,3 @@ func BenchmarkEtcd(b *testing.B) {
 		}
 	})
 }
-

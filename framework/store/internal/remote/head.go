@@ -72,3 +72,6 @@ func (d headData) with(id string, fence store.Token, pending *intent) headData {
 func (d headData) has(id string, base int64) (has, sure bool) {
 	return slices.Contains(d.Recent, id), d.Commits-base <= remembered
 }
+
+// EmptyHead returns the head of a store that nothing was committed to, for backends that need one to begin with.
+func EmptyHead() []byte { return headData{Format: format}.encode() }
