@@ -152,6 +152,20 @@ func (c *Cluster) CA() []byte {
 	return append([]byte(nil), c.guard.tls.ca...)
 }
 
+// TLSFiles names files in PEM with what clients need to talk to a cluster with TLS: whom to trust and, where clients must have
+// one, a certificate and its key. They are there until Close. Names of what there is no file for are empty.
+type TLSFiles struct {
+	CA, ClientCert, ClientKey string
+}
+
+// TLSFiles returns the files.
+func (c *Cluster) TLSFiles() TLSFiles {
+	if c.guard.tls == nil {
+		return TLSFiles{}
+	}
+	return c.guard.tls.files()
+}
+
 // ClientTLS returns what a client needs to talk to a cluster with TLS: whom to trust and, where clients must have one, a
 // certificate. It is nil without TLS. Every call returns another copy.
 func (c *Cluster) ClientTLS() (*tls.Config, error) {

@@ -162,9 +162,17 @@ func (g *tlsGuard) checkHost(host string) error {
 // Files that executors find by their environment.
 const (
 	caFile   = "ca.pem"
-	certFile = "executor.pem"
-	keyFile  = "executor-key.pem"
+	certFile = "client.pem"
+	keyFile  = "client-key.pem"
 )
+
+func (g *tlsGuard) files() TLSFiles {
+	f := TLSFiles{CA: filepath.Join(g.dir, caFile)}
+	if g.required {
+		f.ClientCert, f.ClientKey = filepath.Join(g.dir, certFile), filepath.Join(g.dir, keyFile)
+	}
+	return f
+}
 
 func (g *tlsGuard) writeFiles() error {
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
@@ -172,7 +180,7 @@ func (g *tlsGuard) writeFiles() error {
 	}
 	files := map[string][]byte{caFile: g.ca}
 	if g.required {
-		cert, err := g.authority.issue("mesokit executor", nil)
+		cert, err := g.authority.issue("mesokit client", nil)
 		if err != nil {
 			return err
 		}
@@ -192,14 +200,14 @@ func (g *tlsGuard) writeFiles() error {
 
 // environment adds the variables by which executors find their way.
 func (g *tlsGuard) environment(env map[string]string) map[string]string {
+	files := g.files()
 	out := map[string]string{
 		"LIBPROCESS_SSL_ENABLED":            "1",
-		"LIBPROCESS_SSL_CA_FILE":            filepath.Join(g.dir, caFile),
+		"LIBPROCESS_SSL_CA_FILE":            files.CA,
 		"LIBPROCESS_SSL_VERIFY_SERVER_CERT": "1",
 	}
 	if g.required {
-		out["LIBPROCESS_SSL_CERT_FILE"] = filepath.Join(g.dir, certFile)
-		out["LIBPROCESS_SSL_KEY_FILE"] = filepath.Join(g.dir, keyFile)
+		out["LIBPROCESS_SSL_CERT_FILE"], out["LIBPROCESS_SSL_KEY_FILE"] = files.ClientCert, files.ClientKey
 	}
 	maps.Copy(out, env)
 	return out

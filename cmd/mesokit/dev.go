@@ -23,6 +23,7 @@ type devOptions struct {
 	dir        string
 	verbose    bool
 	json       bool
+	security   devSecurity
 }
 
 func newDev() *cobra.Command {
@@ -51,6 +52,7 @@ With --json, or -o json, one line is printed when everything is ready:
 	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a temporary directory, removed at the end)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
+	o.security.flags(f)
 	return cmd
 }
 
@@ -66,6 +68,10 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		Agents:  cluster.Agents(o.agents, cluster.AgentConfig{Resources: o.resources, Attributes: o.attributes}),
 		Dir:     o.dir,
 	}
+	var err error
+	if cfg.Security, err = o.security.config(); err != nil {
+		return err
+	}
 	if o.verbose {
 		cfg.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	}
@@ -77,6 +83,7 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c))
 	} else {
 		printCluster(cmd.OutOrStdout(), c)
+		printHint(cmd.OutOrStdout(), c, o.security)
 	}
 	if err == nil {
 		<-cmd.Context().Done()
@@ -91,10 +98,11 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 type description struct {
 	Master string           `json:"master"`
 	Agents []*cluster.Agent `json:"agents"`
+	securityDescription
 }
 
 func describe(c *cluster.Cluster) description {
-	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...)}
+	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), securityDescription: describeSecurity(c)}
 }
 
 func printCluster(w io.Writer, c *cluster.Cluster) {
@@ -106,5 +114,4 @@ func printCluster(w io.Writer, c *cluster.Cluster) {
 		t.AppendRow(table.Row{"agent", a.Address, a.Hostname, a.ID})
 	}
 	fmt.Fprintln(w, t.Render())
-	fmt.Fprintf(w, "Point a Mesos client at %s, or try: mesokit run --master %s -- echo hello\nStop with Ctrl-C.\n", c.Master(), c.Master())
 }

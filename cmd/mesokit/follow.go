@@ -23,7 +23,7 @@ func (r *runner) follow(ctx context.Context, t *runTask) (finish func()) {
 		w := r.output(t, file.name, file.to)
 		wg.Go(func() {
 			defer w.Close()
-			if err := copyFile(ctx, t.host, t.dir+"/"+file.name, w, ended); err != nil && ctx.Err() == nil {
+			if err := r.copyFile(ctx, t.host, t.dir+"/"+file.name, w, ended); err != nil && ctx.Err() == nil {
 				r.say("task %s: cannot read its %s from agent %s: %v", t.name, file.name, t.host, err)
 			}
 		})
@@ -49,8 +49,8 @@ func (r *runner) output(t *runTask, kind string, w io.Writer) io.WriteCloser {
 
 // copyFile copies a file of a sandbox to w as it grows, until it has ended. A file that never
 // was is no error: the task may have failed before.
-func copyFile(ctx context.Context, host, path string, w io.Writer, ended <-chan struct{}) error {
-	agent, err := operator.NewAgent(operator.AgentConfig{Address: host})
+func (r *runner) copyFile(ctx context.Context, host, path string, w io.Writer, ended <-chan struct{}) error {
+	agent, err := operator.NewAgent(operator.AgentConfig{Address: host, Transport: r.transport})
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,10 @@ type runOptions struct {
 	verbose   bool
 	json      bool
 	args      []string
+	connection
 
 	embedded bool // the cluster is there for this run alone
+	to       access
 }
 
 func newRun() *cobra.Command {
@@ -74,6 +76,7 @@ Without --master an embedded Mesos is started for this one run. Interrupting run
 	f.StringArrayVar(&o.uris, "uri", nil, "file to fetch into the sandbox; archives are unpacked; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "environment variable NAME=VALUE; may be repeated")
 	f.DurationVar(&o.timeout, "timeout", 0, "kill the tasks after this time and exit with 124; 0 for never")
+	o.connection.flags(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every state of the tasks, and what an embedded Mesos does, on stderr")
 	return cmd
 }
@@ -125,7 +128,7 @@ func (o *runOptions) need() []*mesospb.Resource {
 
 // framework introduces the run to a master.
 func (o *runOptions) framework() *mesospb.FrameworkInfo {
-	return &mesospb.FrameworkInfo{
+	info := &mesospb.FrameworkInfo{
 		User:            &o.user,
 		Name:            proto.String("mesokit run " + o.name),
 		Roles:           []string{o.role},
@@ -137,6 +140,10 @@ func (o *runOptions) framework() *mesospb.FrameworkInfo {
 			{Type: mesospb.FrameworkInfo_Capability_TASK_KILLING_STATE.Enum()},
 		},
 	}
+	if o.to.principal != "" {
+		info.Principal = &o.to.principal
+	}
+	return info
 }
 
 // command describes the process of a task.
@@ -163,7 +170,11 @@ func runRun(cmd *cobra.Command, o runOptions) (err error) {
 		return err
 	}
 	ctx := cmd.Context()
-	if o.master == "" {
+	if o.master != "" {
+		if o.to, err = o.connect(o.master); err != nil {
+			return err
+		}
+	} else {
 		o.embedded = true
 		cfg := cluster.Config{}
 		if o.verbose {

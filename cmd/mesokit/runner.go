@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,8 @@ type runner struct {
 
 	patience *time.Timer // with tasks that were told to end; nil before
 
+	transport  *transport.Client
+	hangUp     context.CancelCauseFunc // ends the conversation
 	subscribed atomic.Bool
 	over       atomic.Bool            // all tasks have ended
 	trouble    atomic.Pointer[traced] // what last kept the session from subscribing
@@ -61,7 +64,7 @@ type runTask struct {
 	name  string
 	id    *mesospb.TaskID
 	agent *mesospb.AgentID
-	host  string // host:port of the agent
+	host  string // host:port of the agent, as a URL if it speaks https
 	dir   string // the sandbox, by its virtual path
 	ended bool
 
@@ -104,8 +107,19 @@ func (r *runner) run(ctx context.Context) error {
 	// The conversation outlives ctx: it takes part in the kill.
 	talk, hangUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer hangUp(nil)
+	masters, err := r.o.to.detector(r.o.master)
+	if err != nil {
+		return err
+	}
+	tr, err := r.o.to.transport()
+	if err != nil {
+		return err
+	}
+	defer tr.Close()
+	r.transport, r.hangUp = tr, hangUp
 	session, err := scheduler.NewSession(scheduler.SessionConfig{
-		Master:        r.o.master,
+		Detector:      masters,
+		Transport:     tr,
 		FrameworkInfo: r.o.framework(),
 		Tracer:        r,
 		Handler: scheduler.HandlerFuncs{
@@ -171,6 +185,9 @@ func (r *runner) TraceSession(_ context.Context, t scheduler.SessionTrace) {
 	switch t.Kind {
 	case scheduler.TraceSubscribeFailed, scheduler.TraceDisconnected:
 		r.trouble.Store(&traced{t.Err})
+		if _, bad := errors.AsType[*tls.CertificateVerificationError](t.Err); bad && !r.subscribed.Load() {
+			r.hangUp(t.Err) // it won't get better by waiting
+		}
 		if r.subscribed.Load() && !r.over.Load() {
 			r.say("%s: %v; trying again", t.Master, t.Err)
 		}
@@ -280,6 +297,9 @@ func (r *runner) launch(t *runTask, offer *mesospb.Offer, picked []*mesospb.Reso
 	t.agent = offer.GetAgentId()
 	address := offer.GetUrl().GetAddress()
 	t.host = net.JoinHostPort(cmp.Or(address.GetIp(), address.GetHostname(), offer.GetHostname()), strconv.Itoa(int(cmp.Or(address.GetPort(), 5051))))
+	if r.o.to.scheme == "https" || offer.GetUrl().GetScheme() == "https" {
+		t.host = "https://" + t.host
+	}
 	t.dir = fmt.Sprintf("/frameworks/%s/executors/%s/runs/latest", offer.GetFrameworkId().GetValue(), t.id.GetValue())
 	return &mesospb.TaskInfo{
 		Name: &t.name, TaskId: t.id, AgentId: t.agent, Resources: picked, Command: r.o.command(),

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mesokit/mesokit/client/detector"
+	"github.com/mesokit/mesokit/client/transport"
+)
+
+// Variables of the environment that stand for flags. A secret has no flag: command lines are seen by everybody on the machine.
+const (
+	envPrincipal  = "MESOKIT_PRINCIPAL"
+	envSecret     = "MESOKIT_SECRET"
+	envSecretFile = "MESOKIT_SECRET_FILE"
+	envCA         = "MESOKIT_CA"
+)
+
+// connection is how commands get into a cluster that asks who they are: the flags that they share.
+type connection struct {
+	principal  string
+	secretFile string
+	ca         string
+	cert, key  string
+	tls        bool
+}
+
+// flags adds the flags to a command.
+func (c *connection) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.principal, "principal", "", "authenticate as this principal (or $"+envPrincipal+"), with the secret in --secret-file or $"+envSecret)
+	f.StringVar(&c.secretFile, "secret-file", "", "file with nothing but the secret (or $"+envSecretFile+")")
+	f.BoolVar(&c.tls, "tls", false, "masters and agents speak https; not needed where --master is an https URL, or with --ca")
+	f.StringVar(&c.ca, "ca", "", "file with the certificate authorities to trust, in PEM (or $"+envCA+"); default: those of the system")
+	f.StringVar(&c.cert, "client-cert", "", "file with a certificate to show, in PEM; needs --client-key")
+	f.StringVar(&c.key, "client-key", "", "file with the key of --client-cert, in PEM")
+}
+
+// open reads what the flags name. scheme is that of addresses without one.
+func (c *connection) open(master string) (cfg transport.Config, scheme string, err error) {
+	if cfg.Credentials, err = c.credentials(); err != nil {
+		return cfg, "", err
+	}
+	ca := cmp.Or(c.ca, os.Getenv(envCA))
+	scheme = "http"
+	if c.tls || ca != "" || c.cert != "" || c.key != "" || strings.HasPrefix(strings.ToLower(master), "https://") {
+		scheme = "https"
+		cfg.TLS, err = c.trust(ca)
+	}
+	return cfg, scheme, err
+}
+
+func (c *connection) credentials() (transport.Credentials, error) {
+	principal, file, secret := cmp.Or(c.principal, os.Getenv(envPrincipal)), cmp.Or(c.secretFile, os.Getenv(envSecretFile)), os.Getenv(envSecret)
+	if c.secretFile != "" {
+		secret = "" // what was typed counts
+	}
+	switch {
+	case principal == "" && c.secretFile != "":
+		return nil, usagef("--secret-file without --principal: whose secret is it?")
+	case principal == "":
+		return nil, nil
+	case strings.Contains(principal, ":"):
+		return nil, usagef("--principal %q: a principal has no colon", principal)
+	case secret == "" && file == "":
+		return nil, usagef("--principal %q needs a secret: put it into a file and name that with --secret-file, or into $%s", principal, envSecret)
+	case secret == "":
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usagef("--secret-file: %w", err)
+		}
+		if secret = strings.TrimRight(string(text), "\r\n"); secret == "" {
+			return nil, usagef("--secret-file %s is empty", file)
+		}
+	}
+	return transport.Basic(principal, secret), nil
+}
+
+// trust makes the TLS configuration.
+func (c *connection) trust(ca string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, usagef("--ca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(text) {
+			return nil, usagef("--ca %s: no certificate in the file; want PEM", ca)
+		}
+	}
+	if (c.cert == "") != (c.key == "") {
+		return nil, usagef("--client-cert and --client-key go together")
+	}
+	if c.cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return nil, usagef("--client-cert %s, --client-key %s: %w", c.cert, c.key, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+// access is an open connection: what sessions and clients of masters and agents are made with.
+type access struct {
+	principal string // empty without credentials
+	scheme    string // of addresses without one
+	config    transport.Config
+}
+
+// connect opens the connection, and finds what is wrong with the address of the master.
+func (c *connection) connect(master string) (access, error) {
+	cfg, scheme, err := c.open(master)
+	if err != nil {
+		return access{}, err
+	}
+	k := access{scheme: scheme, config: cfg}
+	if cfg.Credentials != nil {
+		k.principal = cmp.Or(c.principal, os.Getenv(envPrincipal))
+	}
+	return k, nil
+}
+
+// detector finds the masters.
+func (k access) detector(master string) (detector.Detector, error) {
+	d, err := detector.Parse(master, detector.Config{Scheme: k.scheme})
+	if err != nil {
+		return nil, usagef("--master %q: %w", master, err)
+	}
+	return d, nil
+}
+
+// transport returns a client, which the caller closes.
+func (k access) transport() (*transport.Client, error) {
+	tr, err := transport.New(k.config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot talk to a cluster: %w", err)
+	}
+	return tr, nil
+}
