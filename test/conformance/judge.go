@@ -230,6 +230,11 @@ func (j *judge) stream(s *stream) {
 // offers compares what offers look like, apart from amounts.
 func (j *judge) offers(s *stream) {
 	e := s.exchange
+	for _, want := range s.recOffers.offers { // agents of one look were told apart by their host names
+		if got := j.r.ids.there[want.agent]; got != "" {
+			j.ids.agree(want.agent, got, true)
+		}
+	}
 	matched := make(map[int]bool)
 	for _, got := range s.offers.offers {
 		if j.r.opts.Shared && j.r.ids.back[got.agent] == "" {
