@@ -302,6 +302,9 @@ type Launch struct {
 	Version string
 	// Principal is the framework's, for reservations and volumes. May be empty.
 	Principal string
+	// Role is that of the offers. Empty: the role that Resources are allocated to, which masters tell frameworks with MULTI_ROLE only, else the
+	// application's.
+	Role string
 	// Resources are the ones that the placement picked for the instance, executor included, exactly as offered: with allocation and reservations.
 	Resources []*mesospb.Resource
 	// Ports are the numbers for App.AllPorts, in that order; they are part of Resources.

@@ -16,6 +16,7 @@ const (
 	maxName       = 128
 	maxMemberName = 63
 	maxMesosID    = 255
+	maxGroup      = 100 // a typing error, or a program gone wrong
 )
 
 func (a *App) check(p *problems) {
@@ -122,6 +123,10 @@ func (a *App) checkGroup(p *problems) {
 	if t.MaxCompletionTime < 0 {
 		p.add("/max_completion_time", "is negative", "give 0 for no limit")
 	}
+	if len(a.Group) > maxGroup {
+		p.add(path, fmt.Sprintf("has %d tasks", len(a.Group)), fmt.Sprintf("give at most %d", maxGroup))
+		return
+	}
 	names := map[string]bool{}
 	for i := range a.Group {
 		m := &a.Group[i]
@@ -140,6 +145,10 @@ func (a *App) checkGroup(p *problems) {
 
 // checkPorts looks at the ports of an instance together.
 func (a *App) checkPorts(p *problems) {
+	if n := len(a.AllPorts()); n > maxPorts {
+		p.add("/resources/ports", fmt.Sprintf("are %d in all", n), fmt.Sprintf("give at most %d", maxPorts))
+		return
+	}
 	numbers, variables := map[int]bool{}, map[string]bool{}
 	for path, t := range a.tasks() {
 		for i, port := range t.Resources.Ports {

@@ -134,9 +134,6 @@ func (r *Resources) check(p *problems, at string, needed bool) {
 			}
 		}
 	}
-	if len(r.Ports) > maxPorts {
-		p.add(at+"/ports", fmt.Sprintf("are %d", len(r.Ports)), fmt.Sprintf("give at most %d", maxPorts))
-	}
 }
 
 func checkContainerPath(p *problems, path, value string) {

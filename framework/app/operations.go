@@ -110,6 +110,9 @@ func newBuilder(a *App, l *Launch) (*builder, error) {
 	if err != nil {
 		return nil, b.fail("the resources are malformed", err)
 	}
+	if l.Role != "" {
+		b.role = l.Role
+	}
 	for _, r := range list {
 		if role := resources.AllocationRole(r); role != "" {
 			b.role = role
@@ -254,11 +257,11 @@ func (d *Disk) mount(launch bool) *mesospb.Volume {
 
 // reserved returns a resource reserved for the role, planning the reservation if it is not yet.
 func (b *builder) reserved(r *mesospb.Resource) (*mesospb.Resource, error) {
-	if resources.ReservationRole(r) == b.role {
-		return r, nil
-	}
 	if b.role == "" || b.role == resources.Unreserved {
 		return nil, b.fail("nothing can be reserved for the role *: give the application another role of the framework's", nil)
+	}
+	if resources.ReservationRole(r) == b.role {
+		return r, nil
 	}
 	info := &mesospb.Resource_ReservationInfo{Type: mesospb.Resource_ReservationInfo_DYNAMIC.Enum(), Role: &b.role}
 	if b.l.Principal != "" {
