@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/mesokit/mesokit/cluster/agent"
+	"github.com/mesokit/mesokit/cluster/election"
 	"github.com/mesokit/mesokit/cluster/fault"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/cluster/master"
@@ -26,18 +27,25 @@ var ErrClosed = errors.New("cluster: closed")
 
 // Cluster is a running embedded Mesos.
 type Cluster struct {
-	cfg    Config
-	dir    string
-	ownDir bool // dir is temporary
-	master *master.Master
-	guard  *guard
-	shared shared
-	faults *fault.Set
+	cfg      Config
+	dir      string
+	ownDir   bool // dir is temporary
+	guard    *guard
+	shared   shared
+	faults   *fault.Set
+	contest  election.Contest
+	registry *master.Registry
+	unlock   func() error // leaves the state directory to others
 
-	mu     sync.Mutex
-	agents []*Agent
-	made   int // agents ever made; names their work directories
-	closed bool
+	failed  chan struct{} // closed when failure is set
+	failure error
+
+	mu       sync.Mutex
+	seats    []*seat
+	election chan struct{} // closed, and made anew, when somebody else leads
+	agents   []*Agent
+	made     int // agents ever made; names their work directories
+	closed   bool
 }
 
 // Agent is an agent of a cluster.
@@ -53,7 +61,7 @@ type Agent struct {
 	*handle
 }
 
-// Start starts a cluster and returns when the master leads and all agents are registered. The
+// Start starts a cluster and returns when a master leads and all agents are registered. The
 // context bounds the start only. The cluster runs until Close.
 func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Logger == nil {
@@ -63,7 +71,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Agents == nil {
 		cfg.Agents = Agents(1, AgentConfig{})
 	}
-	c := &Cluster{cfg: cfg, faults: fault.NewSet()}
+	c := &Cluster{cfg: cfg, faults: fault.NewSet(), failed: make(chan struct{}), election: make(chan struct{})}
 	if cfg.Seed != 0 {
 		c.shared.engine = loop.NewEngine(true)
 	}
@@ -72,30 +80,17 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
+	if err := c.openState(); err != nil {
+		return nil, err
+	}
 	if err := c.makeDir(); err != nil {
 		return nil, err
 	}
 	if err := c.secure(); err != nil {
 		return nil, err
 	}
-	listener, err := c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0"))
-	if err != nil {
-		return nil, fmt.Errorf("cluster: the master cannot listen: %w", err)
-	}
-	c.master, err = master.New(c.guard.master(master.Config{
-		Listener:           listener,
-		Hostname:           "localhost",
-		AllocationInterval: cfg.AllocationInterval,
-		HeartbeatInterval:  cfg.HeartbeatInterval,
-		AgentPingInterval:  cfg.AgentPingInterval, AgentPingMisses: cfg.AgentPingMisses,
-		AgentReregisterTimeout: cfg.AgentReregisterTimeout,
-		Logger:                 cfg.Logger.With("component", "master"),
-		Seed:                   cfg.Seed,
-		Engine:                 c.shared.engine,
-		Middleware:             c.faults.Masters,
-	}))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cluster: %w", err), listener.Close())
+	if err := c.startMasters(ctx); err != nil {
+		return nil, err
 	}
 	if err := c.startAgents(ctx, cfg.Agents); err != nil {
 		return nil, err
@@ -105,7 +100,9 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 
 // makeDir finds a place for the agents' work directories.
 func (c *Cluster) makeDir() (err error) {
-	if c.cfg.Dir == "" {
+	if c.cfg.Dir == "" && c.cfg.StateDir != "" {
+		c.dir = filepath.Join(c.cfg.StateDir, "agents")
+	} else if c.cfg.Dir == "" {
 		c.ownDir = true
 		c.dir, err = os.MkdirTemp("", "mesokit-")
 	} else {
@@ -149,8 +146,9 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 	}
 
 	config := agent.Config{
-		Master:       c.master,
+		Master:       leaders{c},
 		WorkDir:      dir,
+		Checkpoint:   c.checkpointOf(n),
 		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
 		Resources:    withPorts(cfg.Resources, n),
 		Role:         cfg.Role,
@@ -222,9 +220,6 @@ func withPorts(text string, n int) string {
 	return strings.TrimRight(strings.TrimSpace(text), ";") + ";" + ports
 }
 
-// Master returns the host:port of the master.
-func (c *Cluster) Master() string { return c.master.Addr() }
-
 // Agents returns the agents that run, in the order of their start.
 func (c *Cluster) Agents() []*Agent {
 	c.mu.Lock()
@@ -235,8 +230,9 @@ func (c *Cluster) Agents() []*Agent {
 // Stop is a.Stop.
 func (c *Cluster) Stop(a *Agent) error { return a.Stop() }
 
-// Close kills all tasks, ends all agents and the master, waits for their processes and
-// goroutines, and removes the temporary directory if there is one. Closing again does nothing.
+// Close kills all tasks, ends all agents and masters, waits for their processes and
+// goroutines, and removes the temporary directory if there is one. Closing again does nothing. With
+// a StateDir nobody says goodbye: to the next cluster there agents and masters have crashed.
 func (c *Cluster) Close() error {
 	c.mu.Lock()
 	agents, closed := c.agents, c.closed
@@ -248,14 +244,17 @@ func (c *Cluster) Close() error {
 	c.faults.Close() // lets go whoever it keeps waiting
 	var wg sync.WaitGroup
 	errs := make([]error, len(agents))
+	end := (*agent.Agent).Close
+	if c.cfg.StateDir != "" {
+		errs = append(errs, c.closeMasters()...)
+		end = (*agent.Agent).Kill
+	}
 	for i, a := range agents {
-		wg.Go(func() { errs[i] = a.agent.Close() })
+		wg.Go(func() { errs[i] = end(a.agent) })
 	}
 	wg.Wait()
-	if c.master != nil {
-		errs = append(errs, c.master.Close())
-	}
-	errs = append(errs, c.shared.close(), c.guard.close())
+	errs = append(errs, c.closeMasters()...)
+	errs = append(errs, c.closeState(), c.shared.close(), c.guard.close())
 	if c.ownDir && c.dir != "" {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}

@@ -13,11 +13,32 @@ type Config struct {
 	// Agents describes the agents to start. Nil means one agent; an empty, non-nil slice none.
 	Agents []AgentConfig
 
-	// Address is where the master listens; empty means a free port of 127.0.0.1.
+	// Masters is the number of masters, of which one leads; 0 means 1. See FailOver and KillMaster.
+	Masters int
+
+	// Address is where the first master listens; empty means a free port of 127.0.0.1. Others listen on
+	// free ports of the same host.
 	Address string
 
+	// ZooKeeper is the zk://[user:password@]host1:port1,host2:port2/path of a real ZooKeeper through which masters elect their
+	// leader, and where clients find it; empty means that the election is built in. Masters of several processes may share
+	// a path, but agents join masters of their own process only: Start waits until one of these leads, if there are agents.
+	ZooKeeper string
+	// ZooKeeperSessionTimeout is after how long a master that ZooKeeper does not hear of leads no more; 0 means 10 s.
+	ZooKeeperSessionTimeout time.Duration
+
+	// StateDir is a directory in which masters and agents write down what those of Mesos do, so that the next cluster that is
+	// started there, by another process, remembers: agents with their ids, reservations and volumes, which are gone, quota, weights
+	// and maintenance, and of frameworks that checkpoint which tasks there were. It is created if it is missing. One cluster uses
+	// it at a time (ErrStateInUse). Files that cannot be used are a *StateError. Empty means that nothing outlives the cluster.
+	//
+	// The n-th agent is taken to be the one that was the n-th before. In contrast to Mesos executors do not outlive the process:
+	// their tasks are TASK_FAILED, REASON_EXECUTOR_TERMINATED, when the framework is back.
+	StateDir string
+
 	// Dir holds the work directories of the agents, sandboxes included. It is created if it
-	// is missing and kept by Close. Empty means a temporary directory that Close removes.
+	// is missing and kept by Close. Empty means a place below StateDir or, without one, a temporary directory
+	// that Close removes.
 	Dir string
 
 	// AllocationInterval is the time between rounds of offers, beside those that changes
@@ -32,8 +53,8 @@ type Config struct {
 	AgentPingInterval time.Duration
 	AgentPingMisses   int
 
-	// AgentReregisterTimeout is how long an agent whose connection broke may take to come back before it is
-	// unreachable; 0 means 10 min.
+	// AgentReregisterTimeout is how long an agent whose connection broke, or whose master did, may take to come back before
+	// it is unreachable; 0 means 10 min.
 	AgentReregisterTimeout time.Duration
 
 	// Security says who may talk to the cluster and what they may do; the zero value lets everybody do everything.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mesokit/mesokit/cluster/master"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -15,13 +14,6 @@ type Status struct {
 	Masters    []MasterStatus    `json:"masters"`
 	Agents     []AgentStatus     `json:"agents"`
 	Frameworks []FrameworkStatus `json:"frameworks"`
-}
-
-// MasterStatus is a master.
-type MasterStatus struct {
-	Address string `json:"address"`
-	ID      string `json:"id"`
-	Leading bool   `json:"leading"`
 }
 
 // AgentStatus is an agent: how it is, and what the master knows of it.
@@ -56,7 +48,7 @@ type FrameworkStatus struct {
 // Status returns what runs: agents in the order of their start, frameworks by id. While no master leads, agents are not registered
 // and there are no frameworks.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
-	s := Status{Masters: c.masterStatus(), Agents: []AgentStatus{}, Frameworks: []FrameworkStatus{}}
+	s := Status{Masters: c.Masters(), Agents: []AgentStatus{}, Frameworks: []FrameworkStatus{}}
 	var state *masterpb.Response_GetState
 	if leader := c.leader(); leader != nil {
 		var err error
@@ -101,11 +93,4 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		return 1
 	})
 	return s, nil
-}
-
-// leader returns the leading master, nil if there is none.
-func (c *Cluster) leader() *master.Master { return c.master }
-
-func (c *Cluster) masterStatus() []MasterStatus {
-	return []MasterStatus{{Address: c.master.Addr(), ID: c.master.Info().GetId(), Leading: c.master.Leader().GetId() == c.master.Info().GetId()}}
 }

@@ -60,6 +60,10 @@ type Config struct {
 	Listener net.Listener
 	// Master is whom to register with. Nil waits for SetMaster.
 	Master link.Acceptor
+	// Checkpoint is a file in which the agent writes down what it must remember if its process ends: its id, its resources with
+	// reservations and volumes, and the tasks of frameworks that checkpoint. An agent that finds it goes on where that one was, but
+	// executors have ended. Empty means that nothing is remembered.
+	Checkpoint string
 	// Wire is the network between the agent and its masters, which can be cut; nil is one that cannot.
 	Wire *link.Wire
 	// Middleware, if set, wraps the HTTP endpoints.
@@ -194,6 +198,7 @@ type state struct {
 	registered  bool
 	registerAt  time.Time
 	attempts    int // registrations sent without an answer
+	elections   int // of masters, that the agent was told of
 	retry       *loop.Timer
 	pingTimer   *loop.Timer
 	pingWait    time.Duration

@@ -73,6 +73,19 @@ func (a *Agent) setMaster(master link.Acceptor) {
 	a.connect()
 }
 
+// Redetect tells the agent that another master leads. An agent that waits before it tries again tries at once; a connection that is
+// open is left alone, as the master that ceases to lead closes it.
+func (a *Agent) Redetect() {
+	a.loop.Enter(a.address.pid(), func() {
+		a.elections++
+		a.attempts = 0
+		if a.conn == nil {
+			a.retry.Stop()
+			a.connect()
+		}
+	})
+}
+
 // disconnect leaves the current connection, if there is one.
 func (a *Agent) disconnect() {
 	a.retry.Stop()
@@ -92,7 +105,7 @@ func (a *Agent) connect() {
 	}
 	c := &masterConn{agent: a}
 	a.conn = c
-	master := a.master
+	master, elections := a.master, a.elections
 	a.async(func() func() {
 		end, err := a.cfg.Wire.Connect(a.ctx, master, c)
 		return func() {
@@ -106,6 +119,10 @@ func (a *Agent) connect() {
 					a.log.Warn("cannot connect to the master", "error", err)
 				}
 				a.conn = nil
+				if a.elections != elections { // meanwhile
+					a.connect()
+					return
+				}
 				a.retry = a.loop.After(a.backoff(), a.connect)
 			default:
 				c.end = end

@@ -226,6 +226,9 @@ func (m *Master) leads() bool {
 	return l != nil && l == m.Info()
 }
 
+// Leads reports whether this master leads.
+func (m *Master) Leads() bool { return m.leads() }
+
 // errNotLeading is why nothing is done on behalf of a request that came to the leader, which then ceased to be it.
 var errNotLeading = errors.New("master: not the leader any more")
 
