@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mesokit/mesokit/framework/placement"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // Config of a Core. The zero value of every field means its default.
@@ -17,7 +18,7 @@ type Config struct {
 	// Seed varies task ids of new state directories and the choice between equal agents. Everything else is determined by the inputs.
 	Seed uint64
 
-	// Roles of the framework. An application without a role uses the first one.
+	// Roles of the framework, which has to have the capability MULTI_ROLE. An application without a role uses the first one. Default "*".
 	Roles []string
 	// Principal of the framework, which reservations and volumes bear.
 	Principal string
@@ -46,6 +47,9 @@ type Config struct {
 }
 
 func (c *Config) complete() {
+	if len(c.Roles) == 0 {
+		c.Roles = []string{resources.Unreserved}
+	}
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v

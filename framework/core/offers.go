@@ -105,7 +105,7 @@ func (c *Core) settleOffers() {
 		needs[a.versionOf(a.rec.Base).role], needs[a.current().role] = true, true
 	}
 	c.cleanNeeds(needs)
-	for _, r := range c.roles() {
+	for _, r := range c.cfg.Roles {
 		if needs[r] {
 			c.book.Want(r, false)
 		} else {
@@ -130,12 +130,4 @@ func (c *Core) settleOffers() {
 		}
 		c.call(reviveCall(do.Revive))
 	}
-}
-
-// roles lists the roles of the framework; without any, there is the one that has no name here.
-func (c *Core) roles() []string {
-	if len(c.cfg.Roles) == 0 {
-		return []string{""}
-	}
-	return c.cfg.Roles
 }

@@ -30,7 +30,7 @@ func (c *Core) waste(agent string, ids []string, reserved bool) {
 	}
 	g.Reserved = g.Reserved || reserved
 	c.put(keyGarbage+agent, schemaGarbage, g.garbageRecord)
-	for _, r := range c.roles() {
+	for _, r := range c.cfg.Roles {
 		c.book.Want(r, true)
 	}
 }
@@ -187,7 +187,7 @@ func (c *Core) reservedInUse(agent string) bool {
 // cleanNeeds adds the roles whose offers are needed to clean up.
 func (c *Core) cleanNeeds(needs map[string]bool) {
 	if len(c.garbage) > 0 {
-		for _, r := range c.roles() {
+		for _, r := range c.cfg.Roles {
 			needs[r] = true
 		}
 	}

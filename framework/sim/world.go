@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// world is a cluster and its framework under a simulated clock. Everything that happens is an event in one queue; chance comes from one seed. So a run
+// is repeated exactly by its seed.
+type world struct {
+	rng    *rand.Rand
+	opt    Options
+	now    time.Time
+	queue  eventQueue
+	seq    int
+	calm   bool // faults are over
+	master *simMaster
+	agents []*simAgent
+	proc   *process   // the one that was started last
+	procs  []*process // all that are alive
+	store  *simStore
+	user   user
+
+	steps    int // effect boundaries so far: commits and calls
+	failed   []string
+	log      []string
+	launches int
+	replaced map[string]bool // tasks that may run beside their successors until they can be killed
+	crashes  int
+	tokens   int64
+	nextTask int
+}
+
+type event struct {
+	at  time.Time
+	seq int
+	do  func()
+}
+
+type eventQueue []event
+
+func (q eventQueue) Len() int { return len(q) }
+func (q eventQueue) Less(i, j int) bool {
+	return q[i].at.Before(q[j].at) || q[i].at.Equal(q[j].at) && q[i].seq < q[j].seq
+}
+func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *eventQueue) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *eventQueue) Pop() any {
+	last := len(*q) - 1
+	x := (*q)[last]
+	(*q)[last] = event{}
+	*q = (*q)[:last]
+	return x
+}
+
+// after has something done later.
+func (w *world) after(d time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.queue, event{w.now.Add(d), w.seq, do})
+}
+
+// run lets the world go on until a time.
+func (w *world) run(until time.Time) {
+	for len(w.queue) > 0 && len(w.failed) == 0 && !w.queue[0].at.After(until) {
+		e := heap.Pop(&w.queue).(event)
+		w.now = e.at
+		e.do()
+	}
+	w.now = until
+}
+
+// chance is true with probability p, while faults last.
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p && !w.calm }
+
+// between returns a duration in [a, b).
+func (w *world) between(a, b time.Duration) time.Duration {
+	return a + time.Duration(w.rng.Int64N(int64(b-a)+1))
+}
+
+func (w *world) fail(format string, args ...any) {
+	w.failed = append(w.failed, w.stamp()+fmt.Sprintf(format, args...))
+}
+
+func (w *world) logf(format string, args ...any) {
+	if w.opt.Log || len(w.log) < 1 {
+		w.log = append(w.log, w.stamp()+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) stamp() string { return fmt.Sprintf("%8.3fs ", w.now.Sub(epoch).Seconds()) }
+
+// instanceOf takes "web.0.a-xyz" apart.
+func instanceOf(task string) string {
+	parts := strings.Split(task, ".")
+	if len(parts) < 3 {
+		return task
+	}
+	return parts[0] + "/" + parts[1]
+}
