@@ -197,6 +197,18 @@ func TestSessionStreamsInputAndOutput(t *testing.T) {
 	}
 }
 
+func TestEndOfASessionIsRemembered(t *testing.T) {
+	_, a := busy(t)
+	for name, typ := range map[string]agentpb.Call_Type{"s1": agentpb.Call_WAIT_NESTED_CONTAINER, "s2": agentpb.Call_WAIT_CONTAINER} {
+		id := nested(t, a, name)
+		openStream(t, a, session(id, "exit 4", nil)).until("")
+		got := ok(t, a, &agentpb.Call{Type: typ.Enum(), WaitNestedContainer: &agentpb.Call_WaitNestedContainer{ContainerId: id}, WaitContainer: &agentpb.Call_WaitContainer{ContainerId: id}})
+		if status := got.GetWaitNestedContainer().GetExitStatus() + got.GetWaitContainer().GetExitStatus(); status != 4<<8 {
+			t.Errorf("%v after the end of the session: exit status %d, want %d", typ, status, 4<<8)
+		}
+	}
+}
+
 func TestSessionEndsWithItsClient(t *testing.T) {
 	_, a := busy(t)
 	id := nested(t, a, "s1")

@@ -214,6 +214,23 @@ func TestShutdownOfADefaultExecutor(t *testing.T) {
 	}
 }
 
+func TestReadOnlyVolumesSayThatTheyAreNot(t *testing.T) {
+	m := newTestMaster(t)
+	a := run(t, m)
+	host := t.TempDir()
+	task := shellTask("ro", "exit 0")
+	task.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), Volumes: []*mesospb.Volume{
+		{Mode: mesospb.Volume_RO.Enum(), ContainerPath: proto.String("etc"), HostPath: &host},
+		{Mode: mesospb.Volume_RW.Enum(), ContainerPath: proto.String("data"), HostPath: &host},
+	}}
+	m.send(link.RunTask{Framework: testFramework(), Task: task})
+	m.updateOf(t, "ro", mesospb.TaskState_TASK_FINISHED)
+	got := readFile(t, sandboxOf(a, "ro")+"/stderr")
+	if !strings.HasPrefix(got, "Volume 'etc' is not read-only here") || strings.Contains(got, "data") {
+		t.Errorf("stderr says %q", got)
+	}
+}
+
 func TestVolumes(t *testing.T) {
 	m := newTestMaster(t)
 	a := run(t, m)

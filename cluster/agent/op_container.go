@@ -236,11 +236,8 @@ func (a *Agent) operatorEnvironment(parent *container, dir string, l launchReque
 	return env.list(), nil
 }
 
-// remember keeps the record of a container that has ended, for those who wait for it later.
+// remember keeps the record of a container that has ended, sessions included, for those who wait for it later.
 func (a *Agent) remember(c *container) {
-	if c.early != nil {
-		return // sessions are over with their stream
-	}
 	a.past[c.key] = &endedContainer{dir: c.dir, status: c.status, cause: c.cause}
 }
 

@@ -8,7 +8,7 @@ package agent
 //   - source SECRET by value: a file with the secret's bytes.
 //
 // Without privileges nothing can be mounted, so container_path must be relative, and mode RO is not
-// enforced. What cannot be given is refused.
+// enforced: the container's stderr and the log say so. What cannot be given is refused.
 
 import (
 	"errors"
@@ -33,13 +33,36 @@ func (a *Agent) makeVolumes(c *container, p preparation) error {
 		if err := a.linkVolume(c, dir, r.GetDisk().GetVolume().GetContainerPath()); err != nil {
 			return err
 		}
+		if err := a.admitWritable(c, r.GetDisk().GetVolume()); err != nil {
+			return err
+		}
 	}
 	for _, v := range p.container.GetVolumes() {
 		if err := a.makeVolume(c, v); err != nil {
 			return fmt.Errorf("volume '%s': %w", v.GetContainerPath(), err)
 		}
+		if v.GetSource().GetType() == mesospb.Volume_Source_SECRET {
+			continue // a file of the container's own
+		}
+		if err := a.admitWritable(c, v); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// admitWritable says of a volume which is to be read-only that it is not.
+func (a *Agent) admitWritable(c *container, v *mesospb.Volume) error {
+	if v.GetMode() != mesospb.Volume_RO || v.Mode == nil {
+		return nil
+	}
+	a.log.Warn("a read-only volume can be written to: the embedded agent mounts nothing", "container", c.key, "volume", v.GetContainerPath())
+	stderr, err := openOutput(c.dir, "stderr")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stderr, "Volume '%s' is not read-only here: the embedded Mesos agent mounts nothing. On a real agent writing to it fails.\n", v.GetContainerPath())
+	return errors.Join(err, stderr.Close())
 }
 
 func (a *Agent) makeVolume(c *container, v *mesospb.Volume) error {

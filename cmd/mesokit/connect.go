@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/client/detector"
 	"github.com/mesokit/mesokit/client/transport"
@@ -32,7 +32,8 @@ type connection struct {
 }
 
 // flags adds the flags to a command.
-func (c *connection) flags(f *pflag.FlagSet) {
+func (c *connection) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&c.principal, "principal", "", "authenticate as this principal (or $"+envPrincipal+"), with the secret in --secret-file or $"+envSecret)
 	f.StringVar(&c.secretFile, "secret-file", "", "file with nothing but the secret (or $"+envSecretFile+")")
 	f.BoolVar(&c.tls, "tls", false, "masters and agents speak https; not needed where --master is an https URL, or with --ca")

@@ -52,7 +52,7 @@ With --json, or -o json, one line is printed when everything is ready:
 	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a temporary directory, removed at the end)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
-	o.security.flags(f)
+	o.security.flags(cmd)
 	return cmd
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/cluster"
 	"github.com/mesokit/mesokit/cluster/auth"
@@ -23,7 +23,8 @@ type devSecurity struct {
 	clientCerts   bool
 }
 
-func (s *devSecurity) flags(f *pflag.FlagSet) {
+func (s *devSecurity) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&s.credentials, "credentials", "", "file with principals and secrets, as mesos-master --credentials; frameworks and operators must authenticate then")
 	f.StringVar(&s.acls, "acls", "", "file with ACLs, or the JSON itself, as mesos-master --acls")
 	f.BoolVar(&s.executors, "authenticate-executors", false, "give custom executors tokens, and refuse those without")

@@ -76,7 +76,7 @@ Without --master an embedded Mesos is started for this one run. Interrupting run
 	f.StringArrayVar(&o.uris, "uri", nil, "file to fetch into the sandbox; archives are unpacked; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "environment variable NAME=VALUE; may be repeated")
 	f.DurationVar(&o.timeout, "timeout", 0, "kill the tasks after this time and exit with 124; 0 for never")
-	o.connection.flags(f)
+	o.connection.flags(cmd)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every state of the tasks, and what an embedded Mesos does, on stderr")
 	return cmd
 }
