@@ -1,0 +1,303 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mesokit/mesokit/cluster"
+	"github.com/mesokit/mesokit/cluster/fault"
+)
+
+// maxBody bounds requests, in bytes.
+const maxBody = 4 << 20
+
+// Server serves the control interface of a cluster.
+type Server struct {
+	cluster *cluster.Cluster
+	http    *http.Server
+	addr    string
+	served  chan struct{}
+	stop    context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	work   sync.WaitGroup // requests under way; nothing is added once closed is set
+}
+
+// Serve serves a cluster's control interface on a listener, which should be one of loopback, until Close.
+func Serve(c *cluster.Cluster, l net.Listener) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{cluster: c, addr: l.Addr().String(), served: make(chan struct{}), stop: cancel}
+	handler := Handler(c)
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.begin() {
+				defer s.work.Done()
+				handler.ServeHTTP(w, r)
+			}
+		}),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(l)
+	}()
+	return s
+}
+
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.work.Add(1)
+	}
+	return !s.closed
+}
+
+// Addr returns the host:port of the interface.
+func (s *Server) Addr() string { return s.addr }
+
+// Close ends the server, not the cluster, and waits for requests under way.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	err := s.http.Close()
+	<-s.served
+	s.work.Wait()
+	return err
+}
+
+// Handler returns the control interface of a cluster, for servers that have others as well.
+func Handler(c *cluster.Cluster) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, f func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := any(nil), foreign(r)
+			if err == nil {
+				v, err = f(r)
+			}
+			if err != nil {
+				write(w, statusOf(err), errorBody{err.Error()})
+				return
+			}
+			write(w, http.StatusOK, v)
+		})
+	}
+	handle("GET /mesokit/v1/status", func(r *http.Request) (any, error) { return c.Status(r.Context()) })
+	handle("POST /mesokit/v1/agents", func(r *http.Request) (any, error) {
+		var cfg cluster.AgentConfig
+		if err := read(r, &cfg); err != nil {
+			return nil, err
+		}
+		return c.AddAgent(r.Context(), cfg)
+	})
+	handle("POST /mesokit/v1/agents/{agent}/{action}", func(r *http.Request) (any, error) {
+		a, err := c.Agent(r.PathValue("agent"))
+		if err != nil {
+			return nil, err
+		}
+		return a, act(r.Context(), a, r.PathValue("action"))
+	})
+	handle("GET /mesokit/v1/faults", func(*http.Request) (any, error) { return c.Faults().List(), nil })
+	handle("POST /mesokit/v1/faults", func(r *http.Request) (any, error) { return addFault(c.Faults(), r) })
+	handle("DELETE /mesokit/v1/faults", func(*http.Request) (any, error) { c.Faults().Clear(); return struct{}{}, nil })
+	handle("DELETE /mesokit/v1/faults/{id}", func(r *http.Request) (any, error) {
+		return struct{}{}, c.Faults().Remove(r.PathValue("id"))
+	})
+	handle("POST /mesokit/v1/failover", func(r *http.Request) (any, error) {
+		err := c.FailOver(r.Context())
+		return c.Masters(), err
+	})
+	handle("POST /mesokit/v1/masters/{master}/kill", func(r *http.Request) (any, error) {
+		err := c.KillMaster(r.PathValue("master"))
+		return c.Masters(), err
+	})
+	handle("POST /mesokit/v1/masters/{master}/start", func(r *http.Request) (any, error) {
+		err := c.StartMaster(r.Context(), r.PathValue("master"))
+		return c.Masters(), err
+	})
+	return mux
+}
+
+// Action is what can be done with an agent.
+type Action string
+
+// What can be done with agents: the methods of cluster.Agent.
+const (
+	Stop      Action = "stop"
+	Kill      Action = "kill"
+	Suspend   Action = "suspend"
+	Resume    Action = "resume"
+	Restart   Action = "restart"
+	Partition Action = "partition"
+	Heal      Action = "heal"
+)
+
+// act does something with an agent.
+func act(ctx context.Context, a *cluster.Agent, action string) error {
+	switch Action(action) {
+	case Stop:
+		return a.Stop()
+	case Kill:
+		return a.Kill()
+	case Suspend:
+		return a.Suspend(ctx)
+	case Resume:
+		return a.Resume(ctx)
+	case Restart:
+		return a.Restart(ctx)
+	case Partition:
+		a.Partition()
+	case Heal:
+		a.Heal()
+	default:
+		return &requestError{http.StatusNotFound, fmt.Sprintf("agents have no %q: want stop, kill, suspend, resume, restart, partition or heal", action)}
+	}
+	return nil
+}
+
+// addFault adds the rule of a request and returns its state.
+func addFault(set *fault.Set, r *http.Request) (any, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var text struct{ Rule *string }
+	var rule fault.Rule
+	if err := json.Unmarshal(body, &text); err == nil && text.Rule != nil {
+		if rule, err = fault.Parse(*text.Rule); err != nil {
+			return nil, err
+		}
+	} else if err := json.Unmarshal(body, &rule); err != nil {
+		return nil, badRequest(err)
+	}
+	id, err := set.Add(rule)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range set.List() {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return nil, &fault.UnknownRuleError{ID: id} // removed meanwhile
+}
+
+// requestError is an error with the status of its answer.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e *requestError) Error() string { return e.text }
+
+func badRequest(err error) error { return &requestError{http.StatusBadRequest, err.Error()} }
+
+// foreign refuses requests that a page in a browser may have made.
+func foreign(r *http.Request) error {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
+			return &requestError{http.StatusForbidden, fmt.Sprintf("requests from %q are not taken", origin)}
+		}
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if ip := net.ParseIP(strings.Trim(host, "[]")); ip == nil && host != "localhost" {
+		return &requestError{http.StatusForbidden, fmt.Sprintf("the host is addressed as %q: use its IP address", host)}
+	}
+	return nil
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.TrimSpace(kind) != "application/json" {
+		return nil, &requestError{http.StatusUnsupportedMediaType, "want Content-Type: application/json"}
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, badRequest(err)
+	case len(body) > maxBody:
+		return nil, &requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+	}
+	return body, nil
+}
+
+func read(r *http.Request, to any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return badRequest(err)
+	}
+	return nil
+}
+
+type errorBody struct {
+	Error string `json:"error"`
+}
+
+// statusOf finds the status of an error.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*requestError](err); ok {
+		return e.status
+	}
+	if e, ok := errors.AsType[*cluster.AgentError](err); ok {
+		if e.Found > 0 {
+			return http.StatusConflict
+		}
+		return http.StatusNotFound
+	}
+	if _, ok := errors.AsType[*cluster.MasterError](err); ok {
+		return http.StatusConflict
+	}
+	if _, ok := errors.AsType[*fault.UnknownRuleError](err); ok {
+		return http.StatusNotFound
+	}
+	if _, ok := errors.AsType[*fault.ParseError](err); ok {
+		return http.StatusBadRequest
+	}
+	if _, ok := errors.AsType[*fault.RuleError](err); ok {
+		return http.StatusBadRequest
+	}
+	switch {
+	case errors.Is(err, cluster.ErrSuspended), errors.Is(err, cluster.ErrNotSuspended), errors.Is(err, fault.ErrTooMany):
+		return http.StatusConflict
+	case errors.Is(err, cluster.ErrClosed), errors.Is(err, fault.ErrClosed):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, errors.ErrUnsupported):
+		return http.StatusNotImplemented
+	}
+	// What is left are agents that cannot be as they were described.
+	return http.StatusBadRequest
+}
+
+func write(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
