@@ -158,7 +158,7 @@ type Command struct {
 // URI is a file to fetch.
 type URI struct {
 	URI string `json:"uri" alias:"value"`
-	// Extract unpacks archives into the sandbox. Default: true, unless Execute.
+	// Extract unpacks archives into the sandbox. Default: true; with Execute always false, as in Mesos.
 	Extract *bool `json:"extract,omitempty"`
 	// Execute makes the file executable.
 	Execute bool `json:"execute,omitempty" alias:"executable"`

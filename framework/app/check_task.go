@@ -163,9 +163,6 @@ func (c *Command) check(p *problems, at string, image bool) {
 		} else if strings.ContainsAny(u.URI, "\x00\n\\'") {
 			p.add(path+"/uri", "is "+quoteShort(u.URI), "escape unusual characters, as URLs do: Mesos refuses quotes, backslashes and line breaks")
 		}
-		if u.Execute && u.Extract != nil && *u.Extract {
-			p.add(path+"/extract", "given beside execute", "give one of them: Mesos does not extract what it makes executable")
-		}
 		if f := u.OutputFile; strings.HasPrefix(f, "/") || slices.Contains(strings.Split(f, "/"), "..") {
 			p.add(path+"/output_file", "is "+quoteShort(f), "give a path inside the sandbox")
 		}

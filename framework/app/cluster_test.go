@@ -59,14 +59,17 @@ func start(t *testing.T, refined bool) *framework {
 			t.Error(err)
 		}
 	})
-	info := &mesospb.FrameworkInfo{User: proto.String("nobody"), Name: proto.String(t.Name()), Role: proto.String("eng"), Principal: proto.String("ops")}
+	info := &mesospb.FrameworkInfo{User: proto.String("nobody"), Name: proto.String(t.Name()), Principal: proto.String("ops")}
 	if refined {
-		info.Role, info.Roles = nil, []string{"eng"}
+		info.Roles = []string{"eng"}
 		for _, k := range []mesospb.FrameworkInfo_Capability_Type{
 			mesospb.FrameworkInfo_Capability_MULTI_ROLE, mesospb.FrameworkInfo_Capability_PARTITION_AWARE, mesospb.FrameworkInfo_Capability_RESERVATION_REFINEMENT,
 		} {
 			info.Capabilities = append(info.Capabilities, &mesospb.FrameworkInfo_Capability{Type: k.Enum()})
 		}
+	}
+	if !refined {
+		info.Role = proto.String("eng") //lint:ignore SA1019 frameworks without MULTI_ROLE have nothing else
 	}
 	client, err := scheduler.NewClient(scheduler.ClientConfig{Master: c.Master()})
 	if err != nil {

@@ -219,7 +219,11 @@ func (c *Command) fill() {
 		return
 	}
 	for i := range c.URIs {
-		orNew(&c.URIs[i].Extract, !c.URIs[i].Execute)
+		u := &c.URIs[i]
+		if u.Execute {
+			u.Extract = new(false) // Mesos ignores it then, whatever it is
+		}
+		orNew(&u.Extract, true)
 	}
 }
 

@@ -196,6 +196,7 @@ func TestPersistentVolumesOutliveTheirTasks(t *testing.T) {
 				t.Errorf("%v MB of disk are reserved, want %v", got, wantReserved)
 			}
 			for _, r := range ops[0].GetReserve().GetResources() {
+				//lint:ignore SA1019 the older format has nothing else
 				if older := r.GetReservation() != nil && r.GetRole() == "eng" && len(r.GetReservations()) == 0; older == tc.refined {
 					t.Errorf("reserved as %v", r)
 				}

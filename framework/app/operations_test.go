@@ -175,7 +175,7 @@ func TestLaunchesThatDoNotFitAreErrors(t *testing.T) {
 		}, `the volume "db~data~2" instead of "db~data~1"`},
 		"malformed": {a, func(l *Launch) {
 			l.Resources[0].Reservations = []*mesospb.Resource_ReservationInfo{{}}
-			l.Resources[0].Role = new("x")
+			l.Resources[0].Role = new("x") //lint:ignore SA1019 two formats at once
 		}, "malformed"},
 		"refined for an old framework": {a, func(l *Launch) {
 			l.ReservationRefinement = false

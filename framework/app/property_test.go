@@ -59,9 +59,7 @@ func drawFetchingCommand(t *rapid.T) Command {
 	c := drawCommand(t)
 	c.URIs = list(t, "uris", 2, func(t *rapid.T) URI {
 		u := URI{URI: "http://h/" + rapid.StringMatching(`[a-z%.]{0,9}`).Draw(t, "uri"), Execute: rapid.Bool().Draw(t, "execute"), Cache: rapid.Bool().Draw(t, "cache")}
-		if !u.Execute {
-			u.Extract = some(t, "extract", func(t *rapid.T) bool { return rapid.Bool().Draw(t, "extract") })
-		}
+		u.Extract = some(t, "extract", func(t *rapid.T) bool { return rapid.Bool().Draw(t, "extract") })
 		return u
 	})
 	return c
