@@ -123,10 +123,12 @@ func (s *suite) follows() {
 	for _, r := range records {
 		copied[r.Key] = string(r.Value)
 	}
-	for events, err := range follower.Watch(s.ctx, "k/", revision) {
-		if copied["k/end"] != "" {
-			break
-		}
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	if copied["k/end"] != "" {
+		cancel() // the list came last
+	}
+	for events, err := range follower.Watch(ctx, "k/", revision) {
 		if err != nil {
 			s.Fatal(err)
 		}
