@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/client/executor"
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/cluster"
 	"github.com/mesokit/mesokit/framework/app"
@@ -20,7 +21,32 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("APP_TEST_EXECUTOR") != "" {
+		if err := runExecutor(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runExecutor is a custom executor: this binary, started with APP_TEST_EXECUTOR. Each task is done when it comes, and its result is its data.
+func runExecutor() error {
+	cfg, err := executor.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	return executor.Run(context.Background(), cfg, executor.Handler{Launch: func(ctx context.Context, s *executor.Session, task *mesospb.TaskInfo) error {
+		if err := s.Update(ctx, &mesospb.TaskStatus{TaskId: task.TaskId, State: running.Enum()}); err != nil {
+			return err
+		}
+		return s.Update(ctx, &mesospb.TaskStatus{
+			TaskId: task.TaskId, State: finished.Enum(), Message: proto.String(string(task.GetData()) + " by " + os.Getenv("MESOKIT_APP")),
+		})
+	}})
+}
 
 const patience = 30 * time.Second
 
@@ -40,6 +66,7 @@ type framework struct {
 	events  chan *schedulerpb.Event
 	refined bool // has RESERVATION_REFINEMENT
 	out     string
+	offers  []*mesospb.Offer // not looked at yet
 }
 
 // start starts a cluster with one agent, and subscribes. Refined is a framework of today; others have none of the capabilities.
@@ -101,7 +128,7 @@ func start(t *testing.T, refined bool) *framework {
 	return f
 }
 
-// next returns the next event of a type, passing over offers and heartbeats.
+// next returns the next event of a type, passing over heartbeats and putting offers aside.
 func (f *framework) next(kind schedulerpb.Event_Type) *schedulerpb.Event {
 	f.t.Helper()
 	for {
@@ -112,7 +139,9 @@ func (f *framework) next(kind schedulerpb.Event_Type) *schedulerpb.Event {
 				f.t.Fatalf("the stream ended before %v", kind)
 			case e.GetType() == kind:
 				return e
-			case e.GetType() != schedulerpb.Event_OFFERS && e.GetType() != schedulerpb.Event_HEARTBEAT && e.GetType() != schedulerpb.Event_FAILURE:
+			case e.GetType() == schedulerpb.Event_OFFERS:
+				f.offers = append(f.offers, e.GetOffers().GetOffers()...)
+			case e.GetType() != schedulerpb.Event_HEARTBEAT && e.GetType() != schedulerpb.Event_FAILURE:
 				f.t.Fatalf("got %v, want %v", e, kind)
 			}
 		case <-f.ctx.Done():
@@ -159,7 +188,9 @@ func (f *framework) place(a *app.App, instance int, existing bool) (*mesospb.Off
 	d := a.Demand()
 	for {
 	offers:
-		for _, o := range f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers() {
+		for len(f.offers) > 0 {
+			o := f.offers[0]
+			f.offers = f.offers[1:]
 			rest := o.GetResources()
 			l := app.Launch{
 				Instance: instance, FrameworkID: f.sub.FrameworkID().GetValue(), AgentID: o.GetAgentId().GetValue(), Hostname: o.GetHostname(),
@@ -205,6 +236,7 @@ func (f *framework) place(a *app.App, instance int, existing bool) (*mesospb.Off
 			}
 			return o, l
 		}
+		f.offers = f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mesokit/mesokit/client/scheduler"
+	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -280,14 +281,33 @@ func TestCustomExecutorsAreStartedWithTheirTasks(t *testing.T) {
 	}
 }
 
-func TestCustomExecutorsRunPods(t *testing.T) {
+func TestCustomExecutorsGetTheDataOfTheirTasks(t *testing.T) {
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := start(t, true)
-	a := f.parse(`{"name": "custom", "executor": {"command": {"cmd": "echo started > OUT/executor"}}, "group": [
-		{"name": "a", "resources": {"cpus": 0.1, "mem": 32}, "data": "a"}, {"name": "b", "resources": {"cpus": 0.1, "mem": 32}, "command": {"cmd": "b"}}]}`)
-	f.launch(a, 0, false)
-	f.expect(failed, failed)
-	if got := f.read("executor"); got != "started" {
-		t.Errorf("the executor wrote %q", got)
+	for doc, tasks := range map[string]int{
+		`{"name": "one", "resources": {"cpus": 0.1, "mem": 32}, "data": "work", EXECUTOR}`:                                                                                                 1,
+		`{"name": "pod", EXECUTOR, "group": [{"name": "a", "resources": {"cpus": 0.1, "mem": 32}, "data": "work"}, {"name": "b", "resources": {"cpus": 0.1, "mem": 32}, "data": "work"}]}`: 2,
+	} {
+		a := f.parse(strings.Replace(doc, "EXECUTOR", `"executor": {"command": {"argv": ["`+binary+`"], "environment": {"APP_TEST_EXECUTOR": "1"}}, "shutdown_grace_period": "1s"}`, 1))
+		_, l := f.launch(a, 0, false)
+		for ended := 0; ended < tasks; {
+			switch s := f.status(); s.GetState() {
+			case running:
+			case finished:
+				ended++
+				if s.GetMessage() != "work by "+a.Name {
+					t.Errorf("%s: %v", a.Name, s)
+				}
+			default:
+				t.Fatal(s)
+			}
+		}
+		if err := f.sub.Shutdown(f.ctx, &mesospb.ExecutorID{Value: new(app.ExecutorID(l.TaskIDs[0]))}, &mesospb.AgentID{Value: &l.AgentID}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
