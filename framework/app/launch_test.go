@@ -11,6 +11,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/framework/placement"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -353,5 +354,65 @@ func TestManyInstancesShareOneOffer(t *testing.T) {
 		} else if err := f.sub.Acknowledge(f.ctx, s); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The placement of package placement and the operations of this one understand each other.
+func TestWhatThePlacementFindsCanBeLaunched(t *testing.T) {
+	for _, refined := range []bool{true, false} {
+		t.Run("refined="+strconv.FormatBool(refined), func(t *testing.T) {
+			f := start(t, refined)
+			placer, placed := placement.New(placement.Config{}), placement.NewPlaced()
+			a := f.parse(`{"name": "pod", "resources": {"role": "eng", "reserve": "all"}, "constraints": [["hostname", "UNIQUE"]], "group": [
+				{"name": "a", "resources": {"cpus": 0.1, "mem": 32, "ports": ["http", 31050], "disk": [3, {"size": 16, "persistence": {}, "volume": {"container_path": "data"}}]},
+					"command": {"cmd": "echo a >> data/f; cp data/f OUT/f"}},
+				{"name": "b", "resources": {"cpus": 0.2, "mem": 48}, "command": {"cmd": "echo $PORT_HTTP > OUT/port"}}]}`)
+			for run, want := range []string{"a", "a\na"} {
+				task := &placement.Task{ID: "pod-0", Demand: a.Demand()}
+				if run > 0 {
+					task.Volumes = a.Volumes(0, true)
+				}
+				var as placement.Assignment
+				for as.Task == nil {
+					if len(f.offers) == 0 {
+						f.offers = f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
+					}
+					o := f.offers[0]
+					f.offers = f.offers[1:]
+					offer := placement.NewOffer(o)
+					offer.Role = "eng" // masters do not tell frameworks without MULTI_ROLE
+					result := placer.Place(&placement.Cycle{Offers: []*placement.Offer{offer}, Pending: []*placement.Task{task}, Placed: placed})
+					if len(result.Assignments) == 1 {
+						as = result.Assignments[0]
+						ops, err := a.Operations(app.Launch{
+							TaskIDs: []string{"a-" + strconv.Itoa(run), "b-" + strconv.Itoa(run)}, FrameworkID: f.sub.FrameworkID().GetValue(), AgentID: as.Agent.ID,
+							Hostname: as.Agent.Hostname, Principal: "ops", Role: as.Role, Resources: as.Resources, Ports: as.Ports, Volumes: as.Volumes, ReservationRefinement: refined,
+						})
+						if err != nil {
+							t.Fatal(err)
+						}
+						checkOperations(t, o.GetResources(), as.Resources, ops)
+						if err := f.sub.Accept(f.ctx, as.OfferIDs, scheduler.RefuseSeconds(0), ops...); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				for ended := 0; ended < 2; {
+					switch s := f.status(); s.GetState() {
+					case starting, running:
+					case finished:
+						ended++
+					default:
+						t.Fatal(s)
+					}
+				}
+				if got := f.read("f"); got != want {
+					t.Errorf("the volume held %q, want %q", got, want)
+				}
+				if got := f.read("port"); got != strconv.FormatUint(as.Ports[0], 10) {
+					t.Errorf("the port is %s, want %d", got, as.Ports[0])
+				}
+			}
+		})
 	}
 }
