@@ -3,7 +3,9 @@ package placement_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mesokit/mesokit/framework/placement"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -80,6 +82,15 @@ func prepare(list []*mesospb.Offer) (out []*placement.Offer) {
 	return out
 }
 
+// cpuTime is what the process has used, on all cores: steadier than the clock on a machine that others use as well.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func BenchmarkPlace(b *testing.B) {
 	for _, bm := range []struct {
 		offers, tasks, apps int
@@ -95,21 +106,21 @@ func BenchmarkPlace(b *testing.B) {
 		{10000, 200, 10, 0.5, 200, placement.Config{GoodEnough: 0.9}, "enough"},
 		{10000, 200, 10, 1000, 0, placement.Config{}, "nofit"},
 		{10000, 200, 200, 1000, 0, placement.Config{}, "nofit"},
-		{1000, 1000, 10, 0.5, 724, placement.Config{}, "constraints"},
+		{1000, 1000, 10, 0.5, 800, placement.Config{}, "constraints"},
 		{1000, 1000, 200, 0.5, 1000, placement.Config{}, "constraints"},
 	} {
 		b.Run(fmt.Sprintf("%s/offers=%d/tasks=%d/apps=%d", bm.name, bm.offers, bm.tasks, bm.apps), func(b *testing.B) {
 			list, pending := prepare(manyOffers(bm.offers)), manyTasks(bm.tasks, bm.apps, bm.cpus)
 			p := placement.New(bm.cfg)
 			b.ReportAllocs()
-			n := 0
+			n, before := 0, cpuTime()
 			for b.Loop() {
 				n = len(p.Place(&placement.Cycle{Offers: list, Pending: pending}).Assignments)
 			}
-			if n != bm.placed {
-				b.Errorf("placed %d", n)
+			if n < bm.placed {
+				b.Errorf("placed %d, want %d at least", n, bm.placed)
 			}
-			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/op")
+			b.ReportMetric((cpuTime()-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
@@ -107,7 +108,10 @@ func (a *Agent) value(f Field) (string, bool) {
 	}
 	text, found := "", 0
 	for at := range resources.AttributesNamed(a.Attributes, string(f)) {
-		if found++; found == 1 {
+		if found++; found > 1 {
+			break
+		}
+		if text = at.GetText().GetValue(); at.GetType() != mesospb.Value_TEXT {
 			text = resources.AttributeString(at)
 		}
 	}

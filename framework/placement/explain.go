@@ -139,7 +139,7 @@ func (b *board) offers() (n int) {
 func (b *board) refuseAll(what string) *Explanation {
 	e := &Explanation{Offers: b.offers(), Candidates: len(b.rows)}
 	if e.Candidates > 0 {
-		e.Rejected = []Rejection{{ByDemand, what, e.Candidates, b.rows[0].agent.ID}}
+		e.Rejected = []Rejection{{ByDemand, what, e.Candidates, b.row(0).agent.ID}}
 	}
 	return e
 }
@@ -176,7 +176,7 @@ func (t *tally) add(k tallyKey, row int) {
 
 // explain tells why the search fails.
 func (s *search) explain() *Explanation {
-	s.ready()
+	s.refresh()
 	b := s.b
 	e := &Explanation{Offers: b.offers(), Candidates: len(b.rows)}
 	t := tally{index: map[tallyKey]int{}}
@@ -204,7 +204,7 @@ func (s *search) explain() *Explanation {
 				key.cause = ByPorts
 			}
 		case s.needs.odd:
-			if _, why, ok := b.fit.find(b.rows[i].list, &s.needs); !ok {
+			if _, why, ok := b.fit.find(b.row(i).list, &s.needs); !ok {
 				key = tallyKey{why.cause, int(dims), why.what}
 				if far = 1; why.lack.Need > 0 {
 					far = max(0, why.lack.Need-why.lack.Have) / why.lack.Need
@@ -260,7 +260,7 @@ func (t *tally) sorted(s *search) []Rejection {
 	for i := range order {
 		order[i] = i
 		r := &t.list[i]
-		r.Example = s.b.rows[t.first[i]].agent.ID
+		r.Example = s.b.row(int(t.first[i])).agent.ID
 		switch r.Cause {
 		case ByConstraint:
 			r.What = s.d.Constraints[t.ranks[i]].String()
@@ -287,7 +287,7 @@ func (t *tally) sorted(s *search) []Rejection {
 
 // nearest says what a row lacks.
 func (s *search) nearest(i int, odd *Lack) *Nearest {
-	r := &s.b.rows[i]
+	r := s.b.row(i)
 	n := &Nearest{Agent: r.agent, Role: r.role}
 	for _, d := range s.needs.dims {
 		if have, need := s.b.free[d][i], s.needs.dim[d]; have < need {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -92,6 +93,8 @@ func amountsOf(list []*mesospb.Resource) (a amounts) {
 // maxPorts keeps sums of absurd ranges from overflowing.
 const maxPorts = 1 << 40
 
+func (a Amounts) list() [scalarDims]int64 { return [scalarDims]int64{a.CPUs, a.Mem, a.Disk, a.GPUs} }
+
 func (a *amounts) scalars() Amounts { return Amounts{a[dimCPUs], a[dimMem], a[dimDisk], a[dimGPUs]} }
 
 // Offer is an offer in hand, prepared for placement. It is immutable but for Draining.
@@ -107,8 +110,11 @@ type Offer struct {
 	// Draining says that the agent is being emptied: nothing should be launched there.
 	Draining bool
 
-	free amounts
+	free   amounts
+	fields []fieldText // the agent's attributes, as constraints count by them
 }
+
+type fieldText struct{ name, text string }
 
 // Window is a time span.
 type Window struct{ Start, End time.Time }
@@ -127,7 +133,29 @@ func newOffer(o *mesospb.Offer, a *Agent) *Offer {
 			n.Unavailable.End = n.Unavailable.Start.Add(time.Duration(u.GetDuration().GetNanoseconds()))
 		}
 	}
+	n.fields = make([]fieldText, 0, len(a.Attributes))
+	for _, at := range a.Attributes {
+		f := Field(at.GetName())
+		if !slices.ContainsFunc(n.fields, func(x fieldText) bool { return x.name == string(f) }) {
+			text, _ := a.value(f)
+			n.fields = append(n.fields, fieldText{string(f), text})
+		}
+	}
 	return n
+}
+
+// value is Agent.value, quicker.
+func (o *Offer) value(f Field) (string, bool) {
+	switch f {
+	case Hostname, "", Zone, Region:
+		return o.Agent.value(f)
+	}
+	for i := range o.fields {
+		if o.fields[i].name == string(f) {
+			return o.fields[i].text, true
+		}
+	}
+	return "", false
 }
 
 // ID returns the offer's id.

@@ -61,16 +61,18 @@ func (r *round) honourHolds() {
 		if !ok || r.hasHold(k) {
 			continue
 		}
-		row := int32(-1)
-		if first, ok := r.byAgent[h.AgentID]; ok {
-			row = r.rowOf(first, h.Role)
+		row := -1
+		for at := range r.rowsOf(h.AgentID) {
+			if r.row(at).role == h.Role {
+				row = at
+			}
 		}
 		switch {
 		case row < 0:
 			r.absent[k] = h
-		case r.rows[row].holder < 0:
-			r.hold(int(row), int32(k))
-			r.held[k] = int(row)
+		case r.row(row).holder < 0:
+			r.hold(row, int32(k))
+			r.held[k] = row
 		}
 	}
 }
@@ -108,7 +110,7 @@ func (r *round) place(k int, t *Task) bool {
 		}
 		a, ok := s.assign(t, row, score)
 		if !ok {
-			s.base[row] = never // offers that are not what they add up to
+			s.misjudged(row) // offers that are not what they add up to
 			continue
 		}
 		r.result.Assignments = append(r.result.Assignments, a)
@@ -123,9 +125,9 @@ func (r *round) place(k int, t *Task) bool {
 
 // placeHeld tries the row that is kept for the task.
 func (r *round) placeHeld(s *search, t *Task, row int) bool {
-	s.ready()
-	k := r.rows[row].holder
-	r.rows[row].holder = -1
+	s.refresh()
+	k := r.row(row).holder
+	r.row(row).holder = -1
 	if base := s.judge(row); base != never {
 		if score, ok := s.weigh(row, base); ok {
 			if a, ok := s.assign(t, row, score); ok {
@@ -134,7 +136,7 @@ func (r *round) placeHeld(s *search, t *Task, row int) bool {
 			}
 		}
 	}
-	r.rows[row].holder = k
+	r.row(row).holder = k
 	return false
 }
 
@@ -151,7 +153,7 @@ func (r *round) proposeHold(s *search, k int) {
 		if _, ok := s.weigh(i, 0); !ok || s.filtered(i) != "" {
 			continue
 		}
-		distance, hopeful := s.needs.distance(r.board, i), s.needs.within(r.rows[i].capacity)
+		distance, hopeful := s.needs.distance(r.board, i), s.needs.within(r.row(i).capacity)
 		if best < 0 || hopeful && !bestHopeful || hopeful == bestHopeful && distance < bestDistance {
 			best, bestDistance, bestHopeful = i, distance, hopeful
 		}
@@ -181,7 +183,7 @@ func (r *round) explain(waiting []int) {
 			continue
 		}
 		if row, ok := r.held[k]; ok {
-			at := &r.rows[row]
+			at := r.row(row)
 			r.result.Holds = append(r.result.Holds, Hold{TaskID: t.ID, AgentID: at.agent.ID, Role: at.role})
 		} else if h, ok := r.absent[k]; ok {
 			r.result.Holds = append(r.result.Holds, h)
@@ -199,9 +201,9 @@ func (r *round) why(t *Task, k int) *Explanation {
 		}
 		return s.why
 	}
-	r.rows[row].holder = -1
+	r.row(row).holder = -1
 	e := s.explain()
-	r.rows[row].holder = int32(k)
+	r.row(row).holder = int32(k)
 	return e
 }
 

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"math"
+	"slices"
 
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -19,6 +20,7 @@ type search struct {
 	d     *Demand
 	needs needs
 	pin   string
+	wrong []int // pinned: rows that turned out not to fit
 	role  int32 // -1: any
 	rank  ranker
 
@@ -28,11 +30,11 @@ type search struct {
 	balance []rule // hard GROUP_BY: rows compete by their counts
 	zones   []preference
 
-	base   []float64 // by row, without moving rules; -Inf where it can't be
-	bound  []float64 // by block: nothing in it is above
-	judged []bool    // by block: base is filled in
-	seen   int       // position in board.touched
-	levels []int32   // scratch of find: counts of the best row
+	base   []*[blockSize]float64 // by block and row, without moving rules; -Inf where it can't be; nil if not judged yet
+	bound  []float64             // by block: nothing in it is above
+	plain  bool                  // base depends on amounts alone
+	seen   int                   // position in board.touched
+	levels []int32               // scratch of find: counts of the best row
 
 	failed int  // changes of the board at the last failure, -1
 	dead   bool // failed for good
@@ -84,6 +86,8 @@ func (b *board) newSearch(d *Demand, t *Task) *search {
 	s.prefer(Region, d.Domains.Regions)
 	s.prefer(Zone, d.Domains.Zones)
 	s.levels = make([]int32, len(s.balance))
+	sameRole := len(b.roles) == 1 && (s.role >= 0 || s.role == -1) // then all rows have it
+	s.plain = sameRole && s.pin == "" && !b.wary && !s.region && len(s.fixed) == 0 && len(s.zones) == 0 && len(b.cfg.Filters) == 0 && !s.needs.odd
 	s.rank = rankerOf(b.cfg.Scorer, &s.needs)
 	return s
 }
@@ -130,12 +134,12 @@ func (s *search) grows() bool {
 
 // reject is the first check before resources that a row fails; 0 if it passes. Moving rules are left out.
 func (s *search) reject(i int) (cause Cause, index int) {
-	b, r := s.b, &s.b.rows[i]
+	b, r := s.b, s.b.row(i)
 	switch {
-	case s.role != -1 && r.roleID != s.role && r.role != "":
-		return ByRole, 0
 	case s.pin != "" && r.agent.ID != s.pin:
 		return ByPin, 0
+	case s.role != -1 && r.roleID != s.role && r.role != "":
+		return ByRole, 0
 	}
 	if b.wary {
 		switch {
@@ -161,7 +165,7 @@ func (s *search) reject(i int) (cause Cause, index int) {
 // penalty is what a row loses for the wishes that don't depend on other instances.
 func (s *search) penalty(i int) (p float64) {
 	if s.b.wary {
-		r := &s.b.rows[i]
+		r := s.b.row(i)
 		if r.draining && s.d.Draining == Avoid {
 			p++
 		}
@@ -182,21 +186,22 @@ func (s *search) penalty(i int) (p float64) {
 
 // judge computes a row's base.
 func (s *search) judge(i int) float64 {
-	if _, short := s.needs.lacks(s.b, i); short {
+	if _, short := s.needs.lacks(s.b, i); short || !s.passes(i) {
 		return never
-	}
-	if cause, _ := s.reject(i); cause != 0 {
-		return never
-	}
-	if len(s.b.cfg.Filters) > 0 && s.filtered(i) != "" {
-		return never
-	}
-	if s.needs.odd {
-		if _, _, ok := s.b.fit.find(s.b.rows[i].list, &s.needs); !ok {
-			return never
-		}
 	}
 	return s.rank.rank(s.b, s.d, i) - s.penalty(i)
+}
+
+// passes checks everything but amounts and moving rules.
+func (s *search) passes(i int) bool {
+	if cause, _ := s.reject(i); cause != 0 || s.filtered(i) != "" {
+		return false
+	}
+	if s.needs.odd {
+		_, _, ok := s.b.fit.find(s.b.row(i).list, &s.needs)
+		return ok
+	}
+	return true
 }
 
 func (s *search) filtered(i int) string {
@@ -211,23 +216,28 @@ func (s *search) filtered(i int) string {
 // ready makes base reflect what happened since.
 func (s *search) ready() {
 	if s.base == nil {
-		n := len(s.b.rows)
-		blocks := (n + blockSize - 1) / blockSize
-		s.base, s.bound, s.judged = make([]float64, n), make([]float64, blocks), make([]bool, blocks)
+		s.base, s.bound = make([]*[blockSize]float64, len(s.b.blocks)), make([]float64, len(s.b.blocks))
 		for k := range s.bound {
-			s.bound[k] = s.b.bound(s, k)
+			s.bound[k] = s.guess(k)
 		}
+		s.seen = len(s.b.touched)
 	}
 	for _, at := range s.b.touched[s.seen:] {
 		k := int(at) / blockSize
-		if s.judged[k] {
-			s.base[at] = s.judge(int(at))
-			s.bound[k] = max(s.bound[k], s.base[at])
+		if s.base[k] != nil {
+			v := s.judge(int(at))
+			s.base[k][at%blockSize] = v
+			s.bound[k] = max(s.bound[k], v)
 		} else {
-			s.bound[k] = max(s.bound[k], s.b.bound(s, k))
+			s.bound[k] = max(s.bound[k], s.guess(k))
 		}
 	}
 	s.seen = len(s.b.touched)
+	s.refresh()
+}
+
+// refresh brings the rules up to date.
+func (s *search) refresh() {
 	for k := range s.moving {
 		s.moving[k].refresh()
 	}
@@ -236,8 +246,14 @@ func (s *search) ready() {
 	}
 }
 
+// rounding is more than what bounds may be too low by. Scores that differ by less are equal.
+const rounding = 1e-9
+
 // find returns the best row, or -1.
 func (s *search) find() (best int, score float64) {
+	if s.pin != "" {
+		return s.findPinned()
+	}
 	s.ready()
 	best, score = -1, never
 	enough := math.Inf(1)
@@ -245,20 +261,19 @@ func (s *search) find() (best int, score float64) {
 		enough = s.b.cfg.GoodEnough
 	}
 	settled := len(s.balance) == 0 // no other row can have lower counts
-	n := len(s.base)
-	for k := range s.bound {
-		if settled && s.bound[k] <= score || s.bound[k] == never {
+	for k, bound := range s.bound {
+		if bound == never || settled && bound <= score+rounding {
 			continue
 		}
-		from, to := k*blockSize, min(n, (k+1)*blockSize)
-		if !s.judged[k] {
-			s.fill(k, from, to)
+		if s.base[k] == nil {
+			s.fill(k)
 		}
-		for i := from; i < to; i++ {
-			v := s.base[i]
-			if settled && v <= score || v == never {
+		from := k * blockSize
+		for j, v := range s.base[k][:min(blockSize, len(s.b.rows)-from)] {
+			if v == never || settled && v <= score {
 				continue
 			}
+			i := from + j
 			v, ok := s.weigh(i, v)
 			if !ok {
 				continue
@@ -286,15 +301,56 @@ func (s *search) find() (best int, score float64) {
 	return best, score
 }
 
+// findPinned is find among the rows of one agent, which all have the same values.
+func (s *search) findPinned() (best int, score float64) {
+	s.refresh()
+	best, score = -1, never
+	for i := range s.b.rowsOf(s.pin) {
+		if v := s.judge(i); v > score && !slices.Contains(s.wrong, i) {
+			if v, ok := s.weigh(i, v); ok && v > score {
+				best, score = i, v
+			}
+		}
+	}
+	return best, score
+}
+
+// misjudged says that a row that was found doesn't do.
+func (s *search) misjudged(i int) {
+	if s.pin != "" {
+		s.wrong = append(s.wrong, i)
+	} else {
+		s.base[i/blockSize][i%blockSize] = never
+	}
+}
+
 // fill judges a block.
-func (s *search) fill(k, from, to int) {
+func (s *search) fill(k int) {
+	base := s.b.newBase()
+	s.base[k] = base
+	from := k * blockSize
+	to := min(len(s.b.rows), from+blockSize)
+	short := s.needs.shorts(s.b, from, to)
+	packing, quick := s.rank.(*packing)
+	if quick {
+		packing.ranks(s.b, from, to, base[:to-from])
+	}
 	top := never
-	for i := from; i < to; i++ {
-		v := s.judge(i)
-		s.base[i] = v
+	for j := range to - from {
+		v := never
+		switch {
+		case short>>j&1 != 0:
+		case !quick:
+			v = s.judge(from + j)
+		case s.plain && !s.b.wary:
+			v = base[j]
+		case s.passes(from + j):
+			v = base[j] - s.penalty(from+j)
+		}
+		base[j] = v
 		top = max(top, v)
 	}
-	s.bound[k], s.judged[k] = top, true
+	s.bound[k] = top
 }
 
 // weigh applies the moving rules to a row.
@@ -333,7 +389,7 @@ func (s *search) compare(i int) int {
 
 // assign gives the task the row; false if it turns out not to fit.
 func (s *search) assign(t *Task, i int, score float64) (Assignment, bool) {
-	b, r := s.b, &s.b.rows[i]
+	b, r := s.b, s.b.row(i)
 	found, _, ok := b.fit.find(r.list, &s.needs)
 	if !ok {
 		return Assignment{}, false
