@@ -67,6 +67,9 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	case from.Over() && !t.State.Over():
 		c.back(a, i, t)
 	}
+	if detached && t.State.Reachable() {
+		c.notPending(a, i) // first it has to end, which does not take long now
+	}
 	if from != t.State || wasUp != t.Up {
 		c.kick(a)
 	}
@@ -152,6 +155,7 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 			}
 		}
 		c.forgetTask(t)
+		c.await(a, i)
 		c.kick(a)
 		return
 	}
@@ -223,7 +227,7 @@ func orElse(d app.Duration, otherwise time.Duration) time.Duration {
 
 // await has an instance launched as soon as it may be.
 func (c *Core) await(a *appState, i *Instance) {
-	if !i.Waiting() || c.unwanted(a, i) {
+	if !i.Waiting() || c.unwanted(a, i) || i.haunted() {
 		return
 	}
 	if i.NotBefore > c.now {

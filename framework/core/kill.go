@@ -49,14 +49,16 @@ func grace(v *version) time.Duration {
 // repeatKills sends again, in a new session, what an earlier one may not have brought to its end.
 func (c *Core) repeatKills() {
 	for _, a := range c.apps {
-		if a.counts.State(Killing)+a.counts.State(Stranded) == 0 && !a.rec.Removing {
-			continue
-		}
 		a.inst.all(func(i *Instance) bool {
-			if t := i.Live(); t != nil && t.Doomed && t.State == Killing {
-				i = c.editQuietly(a, i.Index)
-				i.Task.attempts = 0
-				c.kill(a, i.Task)
+			if !i.haunted() && (i.Task == nil || i.Task.State != Killing || !i.Task.Doomed) {
+				return true
+			}
+			i = c.editQuietly(a, i.Index)
+			for _, t := range append([]*Task{i.Task}, i.Detached...) {
+				if t != nil && t.State == Killing && t.Doomed {
+					t.attempts = 0
+					c.kill(a, t)
+				}
 			}
 			return true
 		})

@@ -104,6 +104,16 @@ func (i *Instance) Live() *Task {
 // Waiting reports whether the instance wants to be launched, now or later.
 func (i *Instance) Waiting() bool { return i.Outcome == Active && i.Live() == nil }
 
+// haunted reports whether an earlier task is back and being killed: the next one waits for its end.
+func (i *Instance) haunted() bool {
+	for _, t := range i.Detached {
+		if t.State.Reachable() {
+			return true
+		}
+	}
+	return false
+}
+
 // memberOver reports whether an event ends a pod's member.
 func memberOver(e Event) bool {
 	switch e {

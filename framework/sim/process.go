@@ -104,6 +104,14 @@ func (p *process) step() {
 	out := p.eng.Apply(inputs...)
 	p.busy = true
 	p.check(out)
+	if w.opt.Log {
+		for _, n := range out.Notes {
+			w.logf("  %d: %s %s/%d %s %s %s %s", p.token, n.Kind, n.App, n.Index, n.Task, n.Agent, n.State, n.Text)
+		}
+		for _, c := range out.Calls {
+			w.logf("  %d: calls %v %s", p.token, c.GetType(), c.GetKill().GetTaskId().GetValue())
+		}
+	}
 	slow := w.between(0, 20*time.Millisecond)
 	if w.chance(0.01) {
 		slow = w.between(0, 20*time.Second)
