@@ -38,6 +38,7 @@ import (
 	"github.com/mesokit/mesokit/cluster/internal/files"
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
+	"github.com/mesokit/mesokit/cluster/internal/statefile"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -215,6 +216,10 @@ type state struct {
 	rng        rand.PCG                   // of ids
 	counts     counters
 
+	keeper *statefile.Keeper // of the checkpoint; nil if there is none
+	saving bool              // a change waits to be written down
+	leaves bool              // for good: the checkpoint goes
+
 	suspended bool
 	closing   bool
 	idle      chan struct{} // made by Close, closed when no container is left
@@ -257,16 +262,26 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a.rng.Seed(cmp.Or(cfg.Seed, rand.Uint64()), 0x6167656e74)
 	a.info = a.describe()
+	a.loop = loop.On(cfg.Engine)
+	if err := a.restore(); err != nil {
+		a.loop.Close()
+		if cfg.Host != nil {
+			cfg.Host.remove(a)
+		}
+		return nil, err
+	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.spawner = process.NewSpawner(a.cfg.WorkDir)
-	a.loop = loop.On(cfg.Engine)
 	switch {
 	case cfg.Host != nil:
 		a.beHosted()
 	case cfg.Listener != nil:
 		a.serve(cfg.Listener)
 	}
-	a.loop.Enter(a.address.pid(), func() { a.setMaster(cfg.Master) })
+	a.loop.Enter(a.address.pid(), func() {
+		a.reviveRecovered()
+		a.setMaster(cfg.Master)
+	})
 	return a, nil
 }
 
@@ -357,6 +372,10 @@ func (a *Agent) finish(unregister bool) {
 	defer close(a.done)
 	idle := make(chan struct{})
 	_ = a.loop.Do(loop.WithKey(context.Background(), a.address.pid()), func() {
+		a.leaves = a.leaves || unregister
+		if !a.leaves {
+			a.save()
+		}
 		a.closing = true
 		if unregister && a.registered {
 			a.send(link.Unregister{})
@@ -374,6 +393,7 @@ func (a *Agent) finish(unregister bool) {
 	<-idle
 	a.work.Wait()
 	a.loop.Close()
+	a.closeErr = errors.Join(a.closeErr, a.closeCheckpoint())
 	a.spawner.Close()
 	a.fetch.Do(func() {})
 	if c := a.fetch.client; c != nil {

@@ -356,6 +356,7 @@ func (a *Agent) forgetExecutorIfDone(e *executor) {
 		e.completed = appendBounded(e.completed, t, maxCompletedTasks)
 	}
 	delete(f.executors, e.id())
+	a.changed()
 	f.completed = appendBounded(f.completed, e, maxCompletedExecutors)
 	a.forgetFrameworkIfIdle(f)
 }

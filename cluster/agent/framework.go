@@ -110,6 +110,7 @@ func (a *Agent) forgetFrameworkIfIdle(f *framework) {
 		return
 	}
 	delete(a.frameworks, f.id())
+	a.changed()
 	if f.terminating {
 		a.dropStreams(f.id())
 	}
@@ -154,6 +155,7 @@ func (a *Agent) newTask(e *executor, info *mesospb.TaskInfo, group *mesospb.Task
 	id := info.GetTaskId().GetValue()
 	e.tasks[id] = t
 	e.framework.tasks[id] = t
+	a.changed()
 	return t
 }
 

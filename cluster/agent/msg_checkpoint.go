@@ -14,6 +14,7 @@ import (
 func (a *Agent) onCheckpoint(m link.Checkpoint) {
 	before, after := a.volumeDirs(a.total), a.volumeDirs(m.Total)
 	a.total = m.Total
+	a.saveNow()
 	for dir := range after {
 		if !before[dir] {
 			if err := os.MkdirAll(dir, 0o755); err != nil {

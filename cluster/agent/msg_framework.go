@@ -18,6 +18,7 @@ func (a *Agent) onUpdateFramework(m link.UpdateFramework) {
 	}
 	if f != nil {
 		f.info = m.Framework
+		a.changed()
 	}
 	a.resumeStreams(id)
 }

@@ -39,5 +39,6 @@ func (a *Agent) onShutdownFramework(m link.ShutdownFramework) {
 
 func (a *Agent) onShutdown(m link.Shutdown) {
 	a.log.Warn("the master shuts the agent down", "message", m.Message)
+	a.leaves = true
 	a.end(false)
 }

@@ -8,6 +8,7 @@ package agent
 //     connect anew, at once and then after the backoff.
 //   - A Ping that says the master holds the agent disconnected makes it register again.
 //   - Once (re-)registered, the heads of all update streams are sent again.
+//   - An agent that is known from its checkpoint begins with Reregister.
 //   - A master that does not know a task which it was told of, or knows one that the agent does
 //     not, gets the status that settles it.
 
@@ -192,6 +193,7 @@ func (a *Agent) onRegistered(m link.Registered) {
 		info := proto.CloneOf(a.info)
 		info.Id = &mesospb.AgentID{Value: proto.String(m.AgentID)}
 		a.info = info // what was sent before is never changed
+		a.saveNow()
 		a.joinOnce.Do(func() {
 			a.id = m.AgentID
 			close(a.joined)
@@ -205,6 +207,10 @@ func (a *Agent) onReregistered(m link.Reregistered) {
 		return
 	}
 	a.enter(m.Master, m.PingWait)
+	a.joinOnce.Do(func() { // it was known before it started
+		a.id = m.AgentID
+		close(a.joined)
+	})
 	for _, t := range m.Reconcile {
 		a.reconcile(t)
 	}
@@ -241,7 +247,16 @@ func (a *Agent) onPing(m link.Ping) {
 }
 
 func (a *Agent) onRefused(m link.Refused) {
+	select {
+	case <-a.joined:
+	default:
+		if a.info.GetId() != nil {
+			a.rejoinAsNew(m.Message)
+			return
+		}
+	}
 	a.log.Error("the master refused the agent", "message", m.Message)
+	a.leaves = true
 	if a.info.GetId() == nil {
 		a.joinOnce.Do(func() {
 			a.refused = &RefusedError{m.Message}

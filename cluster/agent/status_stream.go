@@ -52,6 +52,7 @@ func (a *Agent) store(key streamKey, executorID string, status *mesospb.TaskStat
 	s.latest = status.GetState()
 	s.terminal = isTerminal(status.GetState())
 	s.queue = append(s.queue, queuedStatus{status, executorID})
+	a.changed()
 	if len(s.queue) == 1 {
 		s.wait = a.cfg.UpdateRetryMin
 		a.forward(s)
@@ -105,6 +106,7 @@ func (a *Agent) dropStreams(framework string) {
 		if key.framework == framework {
 			s.timer.Stop()
 			delete(a.streams, key)
+			a.changed()
 		}
 	}
 }
@@ -116,6 +118,7 @@ func (a *Agent) onAcknowledgeStatus(m link.AcknowledgeStatus) {
 		a.log.Debug("acknowledgement of a status that is not on its way", "framework", m.FrameworkID, "task", m.TaskID)
 		return
 	}
+	a.changed()
 	s.queue[0] = queuedStatus{}
 	s.queue = s.queue[1:]
 	s.timer.Stop()
