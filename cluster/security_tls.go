@@ -63,18 +63,18 @@ func newTLSGuard(cfg *TLS, dir string) (*tlsGuard, error) {
 	switch {
 	case !g.fixed:
 		if len(g.ca) > 0 {
-			return nil, errors.New("CA is set without a Certificate; leave it out, and trust Cluster.CA")
+			return nil, errors.New("a CA without a Certificate; leave it out, and trust Cluster.CA")
 		}
 		g.ca = g.authority.pem
 		g.cover("localhost", "127.0.0.1", "::1")
 	case len(cfg.Certificate.Certificate) == 0 || cfg.Certificate.PrivateKey == nil:
-		err = errors.New("Certificate is empty; tls.LoadX509KeyPair reads one with its key") //lint:ignore ST1005 the name of the field
+		err = errors.New("the Certificate is empty; tls.LoadX509KeyPair reads one with its key")
 	case len(g.ca) == 0:
 		for _, der := range cfg.Certificate.Certificate {
 			g.ca = append(g.ca, encodePEM("CERTIFICATE", der)...)
 		}
 	case !x509.NewCertPool().AppendCertsFromPEM(g.ca):
-		err = errors.New("CA holds no certificate in PEM") //lint:ignore ST1005 the name of the field
+		err = errors.New("the CA holds no certificate in PEM")
 	}
 	if err != nil {
 		return nil, err
@@ -88,11 +88,11 @@ func newTLSGuard(cfg *TLS, dir string) (*tlsGuard, error) {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(g.authority.pem)
 		if len(cfg.ClientCAs) > 0 && !pool.AppendCertsFromPEM(cfg.ClientCAs) {
-			return nil, errors.New("ClientCAs holds no certificate in PEM")
+			return nil, errors.New("the ClientCAs hold no certificate in PEM")
 		}
 		g.server.ClientAuth, g.server.ClientCAs = tls.RequireAndVerifyClientCert, pool
 	} else if len(cfg.ClientCAs) > 0 {
-		return nil, errors.New("ClientCAs is set, but RequireClientCertificate is not")
+		return nil, errors.New("there are ClientCAs, but RequireClientCertificate is not set")
 	}
 	return g, g.writeFiles()
 }

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the older names of the calls are part of the API.
+
 package agent
 
 import (

@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 the texts are those of Mesos
+
 package auth
 
 import (
@@ -69,7 +71,7 @@ func (s *Signer) Token(claims map[string]string) (string, error) {
 func (s *Signer) Verify(token string) (map[string]string, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil, fmt.Errorf("Expected 3 components in token, got %d", len(parts)) //lint:ignore ST1005 text of Mesos
+		return nil, fmt.Errorf("Expected 3 components in token, got %d", len(parts))
 	}
 	var header struct {
 		Alg  string          `json:"alg"`
@@ -77,22 +79,22 @@ func (s *Signer) Verify(token string) (map[string]string, error) {
 	}
 	raw, err := segment(parts[0])
 	if err != nil || json.Unmarshal(raw, &header) != nil {
-		return nil, errors.New("Failed to decode token header") //lint:ignore ST1005 text of Mesos
+		return nil, errors.New("Failed to decode token header")
 	}
 	if header.Alg != "HS256" {
-		return nil, errors.New("Token 'alg' value does not match, expected HS256") //lint:ignore ST1005 text of Mesos
+		return nil, errors.New("Token 'alg' value does not match, expected HS256")
 	}
 	if header.Crit != nil {
-		return nil, errors.New("Token 'crit' field is unsupported") //lint:ignore ST1005 text of Mesos
+		return nil, errors.New("Token 'crit' field is unsupported")
 	}
 	signature, err := segment(parts[2])
 	if err != nil || !hmac.Equal(signature, s.sum(parts[0]+"."+parts[1])) {
-		return nil, errors.New("Token signature does not match") //lint:ignore ST1005 text of Mesos
+		return nil, errors.New("Token signature does not match")
 	}
 	var payload map[string]json.RawMessage
 	raw, err = segment(parts[1])
 	if err != nil || json.Unmarshal(raw, &payload) != nil {
-		return nil, errors.New("Failed to decode token payload") //lint:ignore ST1005 text of Mesos
+		return nil, errors.New("Failed to decode token payload")
 	}
 	return s.claims(payload)
 }
@@ -101,10 +103,10 @@ func (s *Signer) claims(payload map[string]json.RawMessage) (map[string]string, 
 	if exp, ok := payload["exp"]; ok {
 		var at float64
 		if json.Unmarshal(exp, &at) != nil {
-			return nil, errors.New("JSON payload 'exp' field is not a number") //lint:ignore ST1005 text of Mesos
+			return nil, errors.New("JSON payload 'exp' field is not a number")
 		}
 		if at < float64(s.now().Unix()) {
-			return nil, errors.New("Token has expired") //lint:ignore ST1005 text of Mesos
+			return nil, errors.New("Token has expired")
 		}
 	}
 	claims := make(map[string]string, len(payload))

@@ -21,9 +21,12 @@ type devSecurity struct {
 	tls           bool
 	cert, key, ca string
 	clientCerts   bool
+
+	stderr func() io.Writer // gets warnings
 }
 
 func (s *devSecurity) flags(cmd *cobra.Command) {
+	s.stderr = cmd.ErrOrStderr
 	f := cmd.Flags()
 	f.StringVar(&s.credentials, "credentials", "", "file with principals and secrets, as mesos-master --credentials; frameworks and operators must authenticate then")
 	f.StringVar(&s.acls, "acls", "", "file with ACLs, or the JSON itself, as mesos-master --acls")
@@ -60,6 +63,9 @@ func (s *devSecurity) config() (cluster.Security, error) {
 		acls, err := auth.ParseACLs(text)
 		if err != nil {
 			return cfg, usagef("%s: %w", name, err)
+		}
+		for _, action := range acls.Unenforced() {
+			fmt.Fprintf(s.stderr(), "mesokit: --acls: the embedded Mesos does not enforce %s\n", action)
 		}
 		cfg.ACLs = acls
 	}

@@ -108,6 +108,15 @@ func TestRunShowsItsCertificate(t *testing.T) {
 	}
 }
 
+func TestDevNamesACLsWithoutEffect(t *testing.T) {
+	o := devSecurity{acls: `{"view_tasks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}], "run_tasks": []}`}
+	var stderr bytes.Buffer
+	o.stderr = func() io.Writer { return &stderr }
+	if _, err := o.config(); err != nil || stderr.String() != "mesokit: --acls: the embedded Mesos does not enforce view_tasks\n" {
+		t.Errorf("got %v, %q", err, &stderr)
+	}
+}
+
 func TestSecurityFlagsSayWhatIsWrong(t *testing.T) {
 	secret := write(t, "secret", hush)
 	for _, tc := range []struct {
