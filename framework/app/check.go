@@ -274,9 +274,16 @@ func checkWeight(p *problems, path string, soft bool, weight float64) {
 }
 
 func (c *Constraint) check(p *problems, at string) {
+	found := len(*p)
 	checkField(p, at+"/field", c.Field)
 	oneOf(p, at+"/operator", c.Operator, OpUnique, OpCluster, OpGroupBy, OpLike, OpUnlike, OpMaxPer, OpIs, OpIsNot)
 	checkWeight(p, at+"/weight", c.Soft, c.Weight)
+	defer func() {
+		// The placement has the last word, in case it learns more than is checked here.
+		if err := c.wire().Validate(); err != nil && len(*p) == found {
+			p.add(at, err.Error(), "")
+		}
+	}()
 	value := at + "/value"
 	switch c.Operator {
 	case OpUnique:

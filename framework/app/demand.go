@@ -49,9 +49,7 @@ func (a *App) placementConstraints() []placement.Constraint {
 		list = append(list, placement.Constraint{Field: placement.Hostname, Operator: placement.Cluster})
 	}
 	for _, c := range a.Constraints {
-		list = append(list, placement.Constraint{
-			Field: placement.Field(c.Field), Operator: operators[c.Operator], Value: c.Value, Soft: c.Soft, Weight: c.Weight,
-		})
+		list = append(list, c.wire())
 	}
 	f := a.FaultDomain
 	if f == nil {
@@ -70,6 +68,10 @@ func (a *App) placementConstraints() []placement.Constraint {
 		list = append(list, placement.Constraint{Field: placement.Field("@" + f.Spread), Operator: placement.GroupBy, Soft: true, Weight: 1})
 	}
 	return list
+}
+
+func (c *Constraint) wire() placement.Constraint {
+	return placement.Constraint{Field: placement.Field(c.Field), Operator: operators[c.Operator], Value: c.Value, Soft: c.Soft, Weight: c.Weight}
 }
 
 // alternatives returns an expression that matches these words only.

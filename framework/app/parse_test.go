@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -104,6 +105,14 @@ func TestErrorsNameThePlaceTheProblemAndTheRemedy(t *testing.T) {
 		{"cut", "{\n  \"name\": \"web\"", `line 2, column 16: not JSON: unexpected end of the document after the value of "name": write a comma between fields and } after the last`},
 		{"trailing comma", "{\n  \"name\": \"web\",\n}", "line 3, column 1: not JSON: a comma before }: remove the comma"},
 		{"comment", "{\n  // my app\n}", "line 2, column 3: not JSON: a comment: JSON has no comments: use labels for remarks"},
+		{"comma in an array", `{"a": [1, ]}`, "line 1, column 11: not JSON: a comma before ]: remove the comma"},
+		{"no comma in an array", `{"a": [1 2]}`, `line 1, column 10: not JSON: unexpected "2" in an array: write a comma between elements and ] after the last`},
+		{"no colon", `{"a" 1}`, `line 1, column 6: not JSON: unexpected "1" after the field name "a": write a colon between name and value`},
+		{"bare name", `{name: 1}`, `line 1, column 2: not JSON: unexpected "n" instead of a field name: field names stand in double quotes: "name": …`},
+		{"half a number", `{"a": -}`, `line 1, column 8: not JSON: unexpected "}" in a number: write numbers like 12 or 0.5`},
+		{"half a string", `{"a": "b\"}`, "line 1, column 7: not JSON: a string without an end: close it with a double quote"},
+		{"half a unicode escape", `{"a": "\u12"}`, `line 1, column 9: not JSON: \u without four hexadecimal digits: write \u00e9 for é, or the character itself`},
+		{"line break after an escape", "{\"a\": \"\\t\n\"}", `line 1, column 10: not JSON: a line break or control character in a string: write \n for a line break, \t for a tab`},
 		{"single quotes", `{"name": 'web'}`, `line 1, column 10: not JSON: a single quote: JSON strings stand in double quotes: "…"`},
 		{"leading zero", `{"instances": 03}`, "line 1, column 16: not JSON: a number with a leading zero: remove the zero"},
 		{"not UTF-8", "{\"name\": \"w\xffb\"}", "line 1, column 12: not JSON: text that is not UTF-8: save the document as UTF-8"},
@@ -188,6 +197,28 @@ func TestManyErrorsAreCutOff(t *testing.T) {
 	_, err := Parse([]byte("{" + b.String() + `"name": "a"}`))
 	if list, _ := errors.AsType[Errors](err); len(list) != maxErrors+1 || !strings.Contains(list[maxErrors].What, "more errors") {
 		t.Errorf("%d errors, the last %v", len(list), list[len(list)-1])
+	}
+}
+
+func TestApplicationsCanBePartOfSomethingElse(t *testing.T) {
+	var body struct{ App *App }
+	if err := json.Unmarshal([]byte(`{"app": `+minimal(`"goal": "once"`)+`}`), &body); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := body.App
+	if body.App = nil; json.Unmarshal(again, &body) != nil {
+		t.Fatal(string(again))
+	}
+	if d := cmp.Diff(want, body.App); d != "" {
+		t.Error(d)
+	}
+	err = json.Unmarshal([]byte(`{"app": `+minimal(`"gaol": "once"`)+`}`), &body)
+	if list, ok := errors.AsType[Errors](err); !ok || list[0].Fix != "did you mean goal?" {
+		t.Error(err)
 	}
 }
 

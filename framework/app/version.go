@@ -19,6 +19,16 @@ func (a *App) Marshal() []byte {
 	return b
 }
 
+// UnmarshalJSON is Parse, for applications that are part of something else; places in errors count from the beginning of the application.
+func (a *App) UnmarshalJSON(data []byte) error {
+	b, err := Parse(data)
+	if err != nil {
+		return err
+	}
+	*a = *b
+	return nil
+}
+
 // Clone returns a deep copy.
 func (a *App) Clone() *App {
 	if a == nil {
