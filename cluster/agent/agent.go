@@ -161,6 +161,8 @@ type Agent struct {
 	address address
 	started time.Time
 
+	networks []*mesospb.NetworkInfo // of all containers
+
 	hosted       hosted
 	server       *http.Server // guarded by requests, as stopRequests
 	stopRequests context.CancelFunc
@@ -210,10 +212,11 @@ type state struct {
 	completed  []*framework // oldest first, at most maxCompletedFrameworks
 	streams    map[streamKey]*stream
 	containers map[string]*container
-	past       map[string]*endedContainer // nested and standalone ones
-	measuring  bool                       // the memory of containers is measured now and then
-	seq        uint64                     // orders what is made
-	rng        rand.PCG                   // of ids
+	past       map[string]*endedContainer     // nested and standalone ones
+	measuring  bool                           // the memory of containers is measured now and then
+	seq        uint64                         // orders what is made
+	rng        rand.PCG                       // of ids
+	overheads  map[string][]*mesospb.Resource // of command executors, by role
 	counts     counters
 
 	keeper *statefile.Keeper // of the checkpoint; nil if there is none
@@ -261,6 +264,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, err
 	}
 	a.rng.Seed(cmp.Or(cfg.Seed, rand.Uint64()), 0x6167656e74)
+	a.networks = []*mesospb.NetworkInfo{{IpAddresses: []*mesospb.NetworkInfo_IPAddress{{IpAddress: &a.address.ip}}}}
 	a.info = a.describe()
 	a.loop = loop.On(cfg.Engine)
 	if err := a.restore(); err != nil {

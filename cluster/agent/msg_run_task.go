@@ -41,7 +41,7 @@ func (a *Agent) onRunTask(m link.RunTask) {
 				"Cannot reuse an already existing executor for a command task")
 			return
 		}
-		info, kind = commandExecutorInfo(f, m.Task), commandKind
+		info, kind = a.commandExecutorInfo(f, m.Task), commandKind
 	}
 	e := f.executors[info.GetExecutorId().GetValue()]
 	if e == nil {
@@ -93,15 +93,11 @@ func containerOf(info *mesospb.ExecutorInfo, t *mesospb.TaskInfo) *mesospb.Conta
 }
 
 // commandExecutorInfo describes the executor of a command task as a mesos-agent does.
-func commandExecutorInfo(f *framework, t *mesospb.TaskInfo) *mesospb.ExecutorInfo {
+func (a *Agent) commandExecutorInfo(f *framework, t *mesospb.TaskInfo) *mesospb.ExecutorInfo {
 	id := t.GetTaskId().GetValue()
 	role := ""
 	if r := t.GetResources(); len(r) > 0 {
 		role = resources.AllocationRole(r[0])
-	}
-	var opts []resources.Option
-	if role != "" {
-		opts = append(opts, resources.WithAllocation(role))
 	}
 	return &mesospb.ExecutorInfo{
 		ExecutorId:  &mesospb.ExecutorID{Value: proto.String(id)},
@@ -112,8 +108,25 @@ func commandExecutorInfo(f *framework, t *mesospb.TaskInfo) *mesospb.ExecutorInf
 		Container:   t.GetContainer(),
 		Discovery:   t.GetDiscovery(),
 		Labels:      t.GetLabels(),
-		Resources:   []*mesospb.Resource{resources.NewCPUs(0.1, opts...), resources.NewMem(32, opts...)},
+		Resources:   a.overhead(role),
 	}
+}
+
+// overhead returns what the executor of a command task is said to use. It is shared, and never changed.
+func (a *Agent) overhead(role string) []*mesospb.Resource {
+	if list := a.overheads[role]; list != nil {
+		return list
+	}
+	var opts []resources.Option
+	if role != "" {
+		opts = append(opts, resources.WithAllocation(role))
+	}
+	if a.overheads == nil {
+		a.overheads = map[string][]*mesospb.Resource{}
+	}
+	list := []*mesospb.Resource{resources.NewCPUs(0.1, opts...), resources.NewMem(32, opts...)}
+	a.overheads[role] = list
+	return list
 }
 
 // commandText words a command for the name of its executor.

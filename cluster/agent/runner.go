@@ -98,6 +98,9 @@ func (t FuncTask) enter(f func()) {
 	a.loop.Enter(a.address.pid()+" "+t.Info.GetTaskId().GetValue(), f)
 }
 
+// untilKilled is the Run of tasks that nobody has scripted. It is never changed.
+var untilKilled Run
+
 // decide asks the Runner.
 func (a *Agent) decide(f *framework, t *mesospb.TaskInfo) *Run {
 	if a.cfg.Runner != nil {
@@ -106,7 +109,7 @@ func (a *Agent) decide(f *framework, t *mesospb.TaskInfo) *Run {
 		}
 	}
 	if a.cfg.Simulated {
-		return &Run{}
+		return &untilKilled
 	}
 	return nil
 }

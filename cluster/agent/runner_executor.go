@@ -19,9 +19,11 @@ type runExecutor struct {
 	decided *Run
 	first   *mesospb.TaskInfo
 
-	live  *runTask // list of those that have not ended
-	gone  bool
-	alone runTask // the first of them: most executors have no other
+	live *runTask // list of those that have not ended
+	gone bool
+	// status is shared by all statuses, and never changed.
+	status *mesospb.ContainerStatus
+	alone  runTask // the first of them: most executors have no other
 }
 
 // runTask is one of the tasks.
@@ -87,7 +89,7 @@ func (x *runExecutor) launch(info *mesospb.TaskInfo, group *mesospb.TaskGroupInf
 	run := x.decided
 	if info != x.first || run == nil {
 		if run = x.agent.decide(x.e.framework, info); run == nil {
-			run = &Run{}
+			run = &untilKilled
 		}
 	}
 	x.decided = nil
@@ -217,6 +219,9 @@ func (r *runTask) update(s *mesospb.TaskStatus) {
 	s.TaskId = r.info.GetTaskId()
 	s.ExecutorId = e.info.GetExecutorId()
 	s.Uuid = a.statusUUID()
-	s.ContainerStatus = &mesospb.ContainerStatus{ContainerId: e.containerID, NetworkInfos: a.networkInfos()}
+	if r.x.status == nil { // complete, so that the agent adds nothing
+		r.x.status = &mesospb.ContainerStatus{ContainerId: e.containerID, NetworkInfos: a.networkInfos()}
+	}
+	s.ContainerStatus = r.x.status
 	a.executorUpdate(e, s)
 }

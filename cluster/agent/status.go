@@ -55,7 +55,7 @@ func (a *Agent) executorUpdate(e *executor, status *mesospb.TaskStatus) {
 	known := t != nil || e.hasCompleted(tid)
 	key := streamKey{f.id(), tid}
 	switch s := a.streams[key]; {
-	case s != nil && s.seen[string(status.GetUuid())]:
+	case s != nil && s.seen.has(status.GetUuid()):
 		e.acknowledge(status) // sent again by an executor that reconnected
 		return
 	case s != nil && s.terminal, t != nil && !t.live(), t == nil && known:
@@ -136,12 +136,8 @@ func (a *Agent) fillContainerStatus(e *executor, status *mesospb.TaskStatus) {
 	}
 }
 
-// networkInfos says that containers have the agent's address.
-func (a *Agent) networkInfos() []*mesospb.NetworkInfo {
-	return []*mesospb.NetworkInfo{{IpAddresses: []*mesospb.NetworkInfo_IPAddress{{
-		IpAddress: proto.String(a.address.ip),
-	}}}}
-}
+// networkInfos says that containers have the agent's address. It is shared by all statuses, and never changed.
+func (a *Agent) networkInfos() []*mesospb.NetworkInfo { return a.networks }
 
 // setTaskState records a status in the task, and moves a task that has ended on.
 func (a *Agent) setTaskState(t *task, status *mesospb.TaskStatus) {

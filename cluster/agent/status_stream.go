@@ -13,6 +13,7 @@ package agent
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/mesokit/mesokit/cluster/internal/link"
@@ -27,7 +28,7 @@ type stream struct {
 	key      streamKey
 	seq      uint64
 	queue    []queuedStatus
-	seen     map[string]bool // uuids of all statuses of the task
+	seen     seen
 	latest   mesospb.TaskState
 	terminal bool // no status follows the last of queue
 	timer    *loop.Timer
@@ -39,16 +40,39 @@ type queuedStatus struct {
 	executor string
 }
 
+// seen is the uuids of all statuses of a task: mostly few.
+type seen struct {
+	few  [3][16]byte
+	n    int
+	more map[string]bool
+}
+
+func (s *seen) add(uuid []byte) {
+	if len(uuid) == 16 && s.n < len(s.few) {
+		s.few[s.n] = [16]byte(uuid)
+		s.n++
+		return
+	}
+	if s.more == nil {
+		s.more = map[string]bool{}
+	}
+	s.more[string(uuid)] = true
+}
+
+func (s *seen) has(uuid []byte) bool {
+	return len(uuid) == 16 && slices.Contains(s.few[:s.n], [16]byte(uuid)) || s.more[string(uuid)]
+}
+
 func (s *stream) order() uint64 { return s.seq }
 
 // store appends a status to the stream of its task, and sends it if it is the head.
 func (a *Agent) store(key streamKey, executorID string, status *mesospb.TaskStatus) {
 	s := a.streams[key]
 	if s == nil {
-		s = &stream{key: key, seq: a.nextSeq(), seen: map[string]bool{}}
+		s = &stream{key: key, seq: a.nextSeq()}
 		a.streams[key] = s
 	}
-	s.seen[string(status.GetUuid())] = true
+	s.seen.add(status.GetUuid())
 	s.latest = status.GetState()
 	s.terminal = isTerminal(status.GetState())
 	s.queue = append(s.queue, queuedStatus{status, executorID})
