@@ -30,9 +30,6 @@ type Term struct {
 	ctx context.Context
 }
 
-// NewTerm is for authors of electors; ctx ends with the term.
-func NewTerm(ctx context.Context, token store.Token) *Term { return &Term{Token: token, ctx: ctx} }
-
 // Context ends when the term does: do everything that a leader does under it. Its cause is ErrLost, or why Run was ended.
 func (t *Term) Context() context.Context { return t.ctx }
 
