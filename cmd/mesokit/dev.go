@@ -2,13 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"log/slog"
 	"net"
 	"strconv"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/cluster"
@@ -34,10 +32,15 @@ func newDev() *cobra.Command {
 		Long: `dev runs a Mesos master and agents in this process until it is interrupted. They speak the
 V1 HTTP API on loopback: point any Mesos client at the address of the master.
 
-With --json, or -o json, one line is printed when everything is ready:
-{"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}]}`,
+It prints what runs when it starts and when that changes. With --json, or -o json, one line is printed when everything is ready:
+{"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}],"control":"127.0.0.1:40002"}
+
+While it runs the subcommands, from another terminal, add and end agents, cut them off, play faults and make masters fail over. They
+find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temporary files), which is removed at the end, or by --control.`,
 		Example: `  mesokit dev --agents 3 --agent-resources 'cpus:4;mem:4096' --agent-attributes 'rack:r1'
-  mesokit dev --port 0 --json`,
+  mesokit dev --port 0 --json
+  mesokit dev agent partition S0
+  mesokit dev fault add call answer status=503 type=ACCEPT count=2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.json = o.json || wantsJSON(cmd)
@@ -53,6 +56,7 @@ With --json, or -o json, one line is printed when everything is ready:
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
 	o.security.flags(cmd)
+	addDevControl(cmd)
 	return cmd
 }
 
@@ -79,39 +83,27 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.json {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c))
-	} else {
-		printCluster(cmd.OutOrStdout(), c)
-		printHint(cmd.OutOrStdout(), c, o.security)
+	ctl, stopControl, err := controlDev(cmd, c)
+	if err != nil {
+		return errors.Join(err, c.Close())
 	}
-	if err == nil {
+	if !o.json {
+		err = followDev(cmd.Context(), cmd.OutOrStdout(), c, func() { printHint(cmd.OutOrStdout(), c, o.security) })
+	} else if err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c, ctl.Addr())); err == nil {
 		<-cmd.Context().Done()
 	}
-	if closeErr := c.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return errors.Join(err, stopControl(), c.Close())
 }
 
 // description is what dev --json prints.
 type description struct {
 	Master string           `json:"master"`
 	Agents []*cluster.Agent `json:"agents"`
+	// Control is where subcommands of dev find the cluster.
+	Control string `json:"control"`
 	securityDescription
 }
 
-func describe(c *cluster.Cluster) description {
-	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), securityDescription: describeSecurity(c)}
-}
-
-func printCluster(w io.Writer, c *cluster.Cluster) {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"", "address", "hostname", "id"})
-	t.AppendRow(table.Row{"master", c.Master()})
-	for _, a := range c.Agents() {
-		t.AppendRow(table.Row{"agent", a.Address, a.Hostname, a.ID})
-	}
-	fmt.Fprintln(w, t.Render())
+func describe(c *cluster.Cluster, control string) description {
+	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), Control: control, securityDescription: describeSecurity(c)}
 }
