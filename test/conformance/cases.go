@@ -13,6 +13,8 @@ import (
 // A Setup is the cluster that a case was recorded with.
 type Setup struct {
 	Agents []AgentSetup
+	// Masters is how many there are, of which one leads; zero for one.
+	Masters int
 	// PingTimeout and PingTimeouts are how long the master waits for an agent's answer, and how
 	// many it may miss; zero for Mesos' defaults.
 	PingTimeout  time.Duration
@@ -37,6 +39,9 @@ var pair = Setup{
 	},
 	PingTimeout: time.Second, PingTimeouts: 2,
 }
+
+// masters is what f18 and f19 were taken from.
+var masters = Setup{Agents: usual.Agents, Masters: 2}
 
 // A Case is a capture and how to replay it.
 type Case struct {
@@ -70,8 +75,8 @@ func Groups() [][]Case {
 		{{Name: "f10_http_errors", Setup: usual}},
 		{{Name: "f14_executor", Setup: usual, run: runWithProbe}, {Name: "f14_executor_side", Setup: usual, run: compareProbe}},
 		{{Name: "f15_protobuf", Setup: usual}},
-		{{Name: "f18_zookeeper_nodes", Setup: usual, Control: true, run: compareNodes}},
-		{{Name: "f19_follower", Setup: usual, Control: true, run: runAtFollower}},
+		{{Name: "f18_zookeeper_nodes", Setup: masters, Control: true, run: compareNodes}},
+		{{Name: "f19_follower", Setup: masters, Control: true, run: runAtFollower}},
 	}
 }
 

@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -12,14 +14,18 @@ import (
 type embedded struct {
 	Uncontrolled
 	*cluster.Cluster
-	dir string
+	dir       string
+	zooKeeper string // where the masters meet; empty if the election is built in
 }
 
 // startEmbedded starts an embedded cluster like the one that a case was recorded with.
 func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, error) {
 	cfg := cluster.Config{
 		Agents: []cluster.AgentConfig{}, Dir: t.TempDir(),
-		AgentPingInterval: setup.PingTimeout, AgentPingMisses: setup.PingTimeouts,
+		AgentPingInterval: setup.PingTimeout, AgentPingMisses: setup.PingTimeouts, Masters: setup.Masters,
+	}
+	if setup.Masters > 1 {
+		cfg.ZooKeeper = startZooKeeper(t)
 	}
 	for _, a := range setup.Agents {
 		cfg.Agents = append(cfg.Agents, cluster.AgentConfig{Hostname: a.Hostname, Resources: a.Resources, Attributes: a.Attributes})
@@ -28,7 +34,7 @@ func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, erro
 	if err != nil {
 		return nil, err
 	}
-	return &embedded{Cluster: c, dir: cfg.Dir}, nil
+	return &embedded{Cluster: c, dir: cfg.Dir, zooKeeper: cfg.ZooKeeper}, nil
 }
 
 func (e *embedded) Control() Control { return e }
@@ -47,6 +53,22 @@ func (e *embedded) StartAgent(ctx context.Context, hostname string) error {
 		return err
 	}
 	return a.Resume(ctx)
+}
+
+func (e *embedded) Follower(context.Context) (string, error) {
+	for _, m := range e.Masters() {
+		if !m.Leading {
+			return m.Address, nil
+		}
+	}
+	return "", errors.New("all masters lead")
+}
+
+func (e *embedded) ZooKeeperNodes(context.Context) (map[string]string, error) {
+	if e.zooKeeper == "" {
+		return nil, fmt.Errorf("needs a real ZooKeeper (build with the tag zookeeper): %w", errors.ErrUnsupported)
+	}
+	return readNodes(e.zooKeeper)
 }
 
 func (e *embedded) AgentAddress(hostname string) string {
