@@ -283,6 +283,9 @@ func (a *App) needPort(p Port) {
 			return
 		}
 	}
+	if len(first.Resources.Ports) > maxPorts {
+		return // which is refused anyway
+	}
 	first.Resources.Ports = append(first.Resources.Ports, p)
 }
 

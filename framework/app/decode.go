@@ -227,8 +227,7 @@ func (d *decoder) objectAs(v reflect.Value, t reflect.Type, n *node, canonical s
 		if f == nil {
 			if unknown[m.name] {
 				d.fail(here, "given twice", "remove one of them")
-			} else {
-				unknown[m.name] = true
+			} else if unknown[m.name] = true; len(d.errs) <= maxErrors { // suggestions cost more than the rest
 				d.fail(here, "unknown field", fields.suggest(m.name))
 			}
 			continue
