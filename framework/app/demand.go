@@ -16,7 +16,8 @@ var operators = map[Operator]placement.Operator{
 }
 
 // Demand returns what each instance asks the placement for: the sum over all tasks and the executor. Call it once per version and share the
-// result. Filters are not part of it: see AttributeFilter.
+// result. Filters are not part of it: see AttributeFilter. Nor is that a daemon has one instance on each agent: bind its tasks with
+// placement.Task.Agent.
 func (a *App) Demand() *placement.Demand {
 	d := &placement.Demand{
 		Group: a.Name, Role: a.Resources.Role, Resources: a.amounts(), Volumes: a.Volumes(0, false),
@@ -43,7 +44,7 @@ func (a *App) Demand() *placement.Demand {
 func (a *App) placementConstraints() []placement.Constraint {
 	var list []placement.Constraint
 	switch {
-	case a.Strategy == StrategyUnique || a.Daemon:
+	case a.Strategy == StrategyUnique:
 		list = append(list, placement.Constraint{Field: placement.Hostname, Operator: placement.Unique})
 	case a.Strategy == StrategyColocate:
 		list = append(list, placement.Constraint{Field: placement.Hostname, Operator: placement.Cluster})

@@ -46,6 +46,9 @@ func TestDemandSumsUpTheInstance(t *testing.T) {
 }
 
 func TestDemandOfSingleTasksHasNoExecutorUnlessCustom(t *testing.T) {
+	if got := mustParse(t, minimal(`"daemon": true`)).Demand().Constraints; got != nil {
+		t.Errorf("a daemon is constrained by %v, although several agents may share a host", got)
+	}
 	plain := mustParse(t, minimal())
 	if got := resources.CPUs(plain.Demand().Resources); got != 0.1 {
 		t.Errorf("%v cpus, want only the task's", got)

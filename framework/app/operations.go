@@ -37,7 +37,7 @@ func ExecutorID(firstTaskID string) string { return firstTaskID + ".executor" }
 // what has to be reserved, CREATE for volumes that do not exist, then LAUNCH, or LAUNCH_GROUP for a group. The first two are there only if they are
 // needed: an instance that comes back to its volumes is just launched.
 //
-// What is launched is contained in l.Resources after the conversions before it; what the instance does not need is left to the master, which
+// The operations share memory with the application and the Launch: do not change either while they are in use. What is launched is contained in l.Resources after the conversions before it; what the instance does not need is left to the master, which
 // offers it again. The error is a *LaunchError.
 func (a *App) Operations(l Launch) ([]*mesospb.Offer_Operation, error) {
 	b, err := newBuilder(a, &l)
