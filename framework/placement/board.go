@@ -26,6 +26,7 @@ type board struct {
 	groups  map[string]*groupState  // instances by group
 	tests   map[Constraint]*test    // constraints that depend on nothing but the agent
 	needs   map[needKey]*search
+	offers  int
 	blocks  []block
 	bases   [][blockSize]float64 // not used yet
 	touched []int32              // rows whose resources or hold have changed, in order
@@ -89,6 +90,7 @@ func (b *board) gather() {
 		if o == nil {
 			continue
 		}
+		b.offers++
 		first, seen := b.byAgent[o.Agent.ID]
 		if seen {
 			if r := b.sameRole(first, o.Role); r != nil {

@@ -7,8 +7,9 @@ import (
 
 // needs is what a task takes from the resources of a row, prepared.
 type needs struct {
-	dim     amounts // what has to be there at least
-	dims    []int   // those above 0
+	dim     amounts       // what has to be there at least
+	dims    []int         // those above 0
+	share   [dims]float64 // 1 / dim
 	wish    resources.Wish
 	ports   []Port
 	volumes []Volume
@@ -56,7 +57,7 @@ func needsOf(d *Demand, t *Task) needs {
 	n.odd = n.odd || n.windows
 	for d, v := range n.dim {
 		if v > 0 {
-			n.dims = append(n.dims, d)
+			n.dims, n.share[d] = append(n.dims, d), 1/float64(v)
 		}
 	}
 	return n
@@ -97,7 +98,7 @@ func (n *needs) lacks(b *board, row int) (dim int, short bool) {
 func (n *needs) distance(b *board, row int) (far float64) {
 	for _, d := range n.dims {
 		if short := n.dim[d] - b.free[d][row]; short > 0 {
-			far += float64(short) / float64(n.dim[d])
+			far += float64(short) * n.share[d]
 		}
 	}
 	return far

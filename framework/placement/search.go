@@ -30,11 +30,13 @@ type search struct {
 	balance []rule // hard GROUP_BY: rows compete by their counts
 	zones   []preference
 
-	base   []*[blockSize]float64 // by block and row, without moving rules; -Inf where it can't be; nil if not judged yet
-	bound  []float64             // by block: nothing in it is above
-	plain  bool                  // base depends on amounts alone
-	seen   int                   // position in board.touched
-	levels []int32               // scratch of find: counts of the best row
+	base  []*[blockSize]float64 // by block and row, without moving rules; -Inf where it can't be; nil if not judged yet
+	bound []float64             // by block: nothing in it is above
+	plain bool                  // base depends on amounts alone, unless the board is wary
+	// uniform says that the agents themselves make no difference, unless the board is wary.
+	uniform bool
+	seen    int     // position in board.touched
+	levels  []int32 // scratch of find: counts of the best row
 
 	failed int  // changes of the board at the last failure, -1
 	dead   bool // failed for good
@@ -87,7 +89,8 @@ func (b *board) newSearch(d *Demand, t *Task) *search {
 	s.prefer(Zone, d.Domains.Zones)
 	s.levels = make([]int32, len(s.balance))
 	sameRole := len(b.roles) == 1 && (s.role >= 0 || s.role == -1) // then all rows have it
-	s.plain = sameRole && s.pin == "" && !b.wary && !s.region && len(s.fixed) == 0 && len(s.zones) == 0 && len(b.cfg.Filters) == 0 && !s.needs.odd
+	s.uniform = sameRole && s.pin == "" && !s.region
+	s.plain = s.uniform && len(s.fixed) == 0 && len(s.zones) == 0 && len(b.cfg.Filters) == 0 && !s.needs.odd
 	s.rank = rankerOf(b.cfg.Scorer, &s.needs)
 	return s
 }
@@ -134,25 +137,10 @@ func (s *search) grows() bool {
 
 // reject is the first check before resources that a row fails; 0 if it passes. Moving rules are left out.
 func (s *search) reject(i int) (cause Cause, index int) {
-	b, r := s.b, s.b.row(i)
-	switch {
-	case s.pin != "" && r.agent.ID != s.pin:
-		return ByPin, 0
-	case s.role != -1 && r.roleID != s.role && r.role != "":
-		return ByRole, 0
-	}
-	if b.wary {
-		switch {
-		case r.holder >= 0:
-			return ByHold, 0
-		case r.draining && (s.d.Draining == Default || s.d.Draining == Refuse):
-			return ByDraining, 0
-		case s.d.Maintenance == Refuse && b.away(i, s.d):
-			return ByMaintenance, 0
+	if !s.uniform || s.b.wary {
+		if cause := s.rejectAgent(s.b.row(i), i); cause != 0 {
+			return cause, 0
 		}
-	}
-	if s.region && r.agent.Region != "" && r.agent.Region != b.in.HomeRegion {
-		return ByRegion, 0
 	}
 	for k := range s.fixed {
 		if f := &s.fixed[k]; !f.soft && !f.test.ok(i) {
@@ -160,6 +148,25 @@ func (s *search) reject(i int) (cause Cause, index int) {
 		}
 	}
 	return 0, 0
+}
+
+func (s *search) rejectAgent(r *row, i int) Cause {
+	b := s.b
+	switch {
+	case s.pin != "" && r.agent.ID != s.pin:
+		return ByPin
+	case s.role != -1 && r.roleID != s.role && r.role != "":
+		return ByRole
+	case r.holder >= 0:
+		return ByHold
+	case r.draining && (s.d.Draining == Default || s.d.Draining == Refuse):
+		return ByDraining
+	case s.d.Maintenance == Refuse && b.away(i, s.d):
+		return ByMaintenance
+	case s.region && r.agent.Region != "" && r.agent.Region != b.in.HomeRegion:
+		return ByRegion
+	}
+	return 0
 }
 
 // penalty is what a row loses for the wishes that don't depend on other instances.
