@@ -257,4 +257,3 @@ func BenchmarkOffers(b *testing.B) {
 		})
 	}
 }
-
