@@ -163,11 +163,11 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 	goal := v.app.Goal
 	switch {
 	case does&Achieve != 0 && (goal == app.GoalFinish || goal == app.GoalOnce) && !c.replaced(a, i, t),
-		goal == app.GoalOnce && t.Began && !t.Doomed:
+		goal == app.GoalOnce && t.Began && (!t.Doomed || t.Failed):
 		c.setOutcome(a, i, Reached)
 		i.Failures = 0
 		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "reached", Text: "goal " + string(goal) + " reached"})
-	case t.Doomed:
+	case t.Doomed && !t.Failed:
 		i.NotBefore = 0
 	case does&(Count|Achieve) != 0:
 		c.backoff(a, i, t, v)

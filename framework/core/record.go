@@ -73,6 +73,7 @@ type taskRecord struct {
 	Health   Health         `json:"health,omitempty"`
 	Checked  bool           `json:"checked,omitempty"`
 	Doomed   bool           `json:"doomed,omitempty"`
+	Failed   bool           `json:"failed,omitempty"`
 	Began    bool           `json:"began,omitempty"`
 	Agent    string         `json:"agent"`
 	Ports    []uint64       `json:"ports,omitempty"`
@@ -146,7 +147,7 @@ func (t *Task) record() *taskRecord {
 	if t == nil {
 		return nil
 	}
-	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Doomed: t.Doomed, Began: t.Began,
+	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began,
 		Agent: t.Agent, Ports: t.Ports, Launched: t.Launched, Changed: t.Changed, Up: t.Up, Reason: t.Reason, Message: t.Message}
 	for _, m := range t.Members {
 		r.Members = append(r.Members, memberRecord{m.ID, m.Last.String(), m.Health, m.Checked})
@@ -161,7 +162,7 @@ func (r *taskRecord) task() (*Task, error) {
 	if r.ID == "" {
 		return nil, &RecordError{Field: "task id", Want: "an id"}
 	}
-	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Doomed: r.Doomed, Began: r.Began,
+	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began,
 		Agent: r.Agent, Ports: r.Ports, Launched: r.Launched, Changed: r.Changed, Up: r.Up, Reason: r.Reason, Message: r.Message}
 	for _, m := range r.Members {
 		e, ok := eventNamed(m.Last)

@@ -116,7 +116,7 @@ func (c *Core) roll(a *appState) {
 			return
 		}
 	}
-	least := int(math.Ceil(rules.minHealthy*float64(n) - 1e-9))
+	least := v.least(n)
 	if !a.surges() && least >= n {
 		least = n - 1 // they can't be doubled, so that one at a time has to be missed
 	}
@@ -172,7 +172,8 @@ func (c *Core) roll(a *appState) {
 			})
 		}
 	}
-	if blocked && room > 0 && busy == 0 && a.surges() && a.rec.Surge == 0 && n > 0 {
+	if blocked && room == rules.batch && // nothing could be taken down, and nothing is
+		a.surges() && a.rec.Surge == 0 && n > 0 {
 		a.rec.Surge = min(rules.batch, n)
 		a.dirty = true
 		c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "surge", Text: fmt.Sprintf("%d more instances for the time being, so that enough stay ready", a.rec.Surge)})
@@ -203,6 +204,9 @@ func (v *version) rules() rolloutRules {
 	r.batch, r.canary, r.rollback = max(1, u.BatchSize), u.Canary, u.Rollback
 	return r
 }
+
+// least is how many of n instances have to stay ready.
+func (v *version) least(n int) int { return int(math.Ceil(v.rules().minHealthy*float64(n) - 1e-9)) }
 
 // surges reports whether more instances than wanted may run for a while: not if each has something that nobody else may have.
 func (a *appState) surges() bool {
@@ -277,9 +281,19 @@ func (a *appState) numbers() []uint32 {
 	return ns
 }
 
-// endSurge lets the additional instances go.
+// endSurge lets the additional instances go, once the others are enough.
 func (c *Core) endSurge(a *appState) {
 	if a.rec.Surge > 0 {
+		ready := 0
+		a.inst.all(func(i *Instance) bool {
+			if i.Index < a.rec.Instances && (c.ready(a, i) || i.Outcome != Active) {
+				ready++
+			}
+			return i.Index < a.rec.Instances
+		})
+		if ready < a.current().least(a.rec.Instances) {
+			return
+		}
 		a.rec.Surge = 0
 		a.dirty = true
 		c.kick(a)
@@ -289,7 +303,7 @@ func (c *Core) endSurge(a *appState) {
 // deploymentFailure counts a failure of a new instance, and stops the deployment when there are too many, or when the instance was given up.
 func (c *Core) deploymentFailure(a *appState, t *Task, final bool) {
 	d := a.rec.Deployment
-	if !d.active() || t.Version != d.To || t.Doomed {
+	if !d.active() || t.Version != d.To || t.Doomed && !t.Failed {
 		return
 	}
 	if !final {

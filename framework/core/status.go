@@ -84,7 +84,7 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 	}
 	c.happen(at.app, i, t, e, s)
 	if at.member >= 0 && !t.State.Over() && !t.Doomed && t.broken() {
-		t.Reason, t.Message = "pod", "another task of the pod has failed"
+		t.Reason, t.Message, t.Failed = "pod", "another task of the pod has failed", true
 		c.happen(at.app, i, t, WantKill, nil) // what is left of a pod goes too; its end counts as the failure it is
 	}
 	return true

@@ -208,3 +208,29 @@ var table = [numStates][numEvents]Transition{
 		Despair:        {To: Lost},
 	},
 }
+
+// TableText returns the table in Markdown: a row for each event, a column for each state, and in the cells the next state if it is another, and what follows.
+func TableText() string {
+	var b strings.Builder
+	b.WriteString("| |")
+	for s := range numStates {
+		b.WriteString(" " + s.String() + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", int(numStates)) + "\n")
+	for e := range numEvents {
+		b.WriteString("| **" + e.String() + "** |")
+		for s := range numStates {
+			tr := Next(s, e)
+			var cell []string
+			if tr.To != s {
+				cell = append(cell, tr.To.String())
+			}
+			if tr.Does != 0 {
+				cell = append(cell, tr.Does.String())
+			}
+			b.WriteString(" " + strings.Join(cell, ": ") + " |")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -13,6 +13,8 @@ type Task struct {
 	Checked bool // the check that readiness asks for has passed
 	// Doomed: the engine wants it dead; its end is no failure.
 	Doomed bool
+	// Failed: it is being killed because a part of it has failed.
+	Failed bool
 	// Began: somebody has reported it as starting or running.
 	Began   bool
 	Agent   string // agent id

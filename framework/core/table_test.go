@@ -1,0 +1,59 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTheTableIsTotal(t *testing.T) {
+	for s := range numStates {
+		for e := range numEvents {
+			tr := Next(s, e)
+			if tr == (Transition{}) && !(s == Launching) { // the zero cell means Launching without effect
+				t.Errorf("%v × %v has no cell", s, e)
+			}
+			if tr.To >= numStates {
+				t.Errorf("%v × %v leads nowhere", s, e)
+			}
+		}
+	}
+}
+
+func TestTheTableKeepsItsRules(t *testing.T) {
+	for s := range numStates {
+		for e := range numEvents {
+			tr := Next(s, e)
+			at := fmt.Sprintf("%v × %v -> %v (%v)", s, e, tr.To, tr.Does)
+			free := tr.Does&Free != 0
+			switch {
+			case s == Ended && tr != Transition{To: Ended}:
+				t.Errorf("%s: what has ended stays so", at)
+			case free && !tr.To.Over():
+				t.Errorf("%s: an instance is freed from a task that may run", at)
+			case tr.To.Over() && !s.Over() && !free:
+				t.Errorf("%s: an instance is not freed from a task that is over", at)
+			case s == Killing && tr.To != Killing && tr.To != Stranded && !tr.To.Over(),
+				s == Stranded && tr.To != Killing && tr.To != Stranded && !tr.To.Over():
+				t.Errorf("%s: a task that has to go is wanted again", at)
+			case tr.Does&Detach != 0 && e != Despair:
+				t.Errorf("%s: only the policy gives up on a task", at)
+			case e == SawUnreachable && tr.To.Over() && !s.Over(), e == SawUnknown && tr.To.Over() && s != Launching && !s.Over():
+				t.Errorf("%s: nobody knows whether it runs", at)
+			case e == WantKill && !s.Over() && !(tr.To == Killing || tr.To == Stranded):
+				t.Errorf("%s: a kill is ignored", at)
+			case tr.Does&Wait != 0 && tr.To != Unreachable && tr.To != Stranded:
+				t.Errorf("%s: waits for an agent that is there", at)
+			}
+		}
+	}
+}
+
+// TestPrintTable prints the table as it stands in the documentation: go test -run PrintTable -v.
+func TestPrintTable(t *testing.T) {
+	text := TableText()
+	t.Log("\n" + text)
+	if n := strings.Count(text, "\n"); n != int(numEvents)+2 {
+		t.Errorf("%d lines", n)
+	}
+}
