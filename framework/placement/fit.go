@@ -35,14 +35,24 @@ func (f *fitter) find(list []*mesospb.Resource, n *needs) (found []*mesospb.Reso
 	if len(n.volumes) > 0 {
 		f.work = slices.Clone(list)
 		f.volumes = append(f.volumes, make([]*mesospb.Resource, len(n.volumes))...)
-		// Those that have no choice come first.
-		for _, existing := range [...]bool{true, false} {
-			for i := range n.volumes {
-				if v := &n.volumes[i]; (v.ID != "") == existing {
-					if f.volumes[i] = f.takeVolume(v, n); f.volumes[i] == nil {
-						return nil, f.noVolume(v, n), false
-					}
-				}
+		// Those that have no choice come first, then the large ones.
+		f.order = f.order[:0]
+		for i := range n.volumes {
+			f.order = append(f.order, i)
+		}
+		slices.SortStableFunc(f.order, func(x, y int) int {
+			a, b := &n.volumes[x], &n.volumes[y]
+			switch {
+			case a.ID != "" && b.ID == "":
+				return -1
+			case a.ID == "" && b.ID != "":
+				return 1
+			}
+			return cmp.Compare(b.MB, a.MB)
+		})
+		for _, i := range f.order {
+			if f.volumes[i] = f.takeVolume(&n.volumes[i], n); f.volumes[i] == nil {
+				return nil, f.noVolume(&n.volumes[i], n), false
 			}
 		}
 	}

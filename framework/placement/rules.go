@@ -267,7 +267,7 @@ func (r *rule) targetText() string {
 }
 
 // judge returns how much a row violates the rule: 0 not at all. Hard rules reject what is above 0; for soft ones it grows with
-// the violation and stays below 2.
+// the violation up to 2.
 func (r *rule) judge(row int) float64 {
 	if r.kind == ruleTest {
 		if r.test.ok(row) {
@@ -277,8 +277,11 @@ func (r *rule) judge(row int) float64 {
 	}
 	v := r.val[row]
 	if v == 0 { // without the field
-		if r.kind == ruleFar {
+		switch r.kind {
+		case ruleFar:
 			return 0
+		case ruleUnique, ruleMaxPer, ruleBalance:
+			return 2 // worse than any value that has too many
 		}
 		return 1
 	}
