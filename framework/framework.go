@@ -49,12 +49,12 @@ func New(cfg Config) (*Framework, error) {
 		return nil, err
 	}
 	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces), changed: make(chan struct{})}
+	f.snap.Store(&core.Snapshot{})
 	m, err := newMetrics(cfg.Metrics, f)
 	if err != nil {
 		return nil, err
 	}
 	f.metrics = m
-	f.snap.Store(&core.Snapshot{})
 	return f, nil
 }
 

@@ -54,7 +54,7 @@ func newMetrics(r prometheus.Registerer, f *Framework) (*metrics, error) {
 		callErrs:   counters("call_errors_total", "Calls to the master that failed, by type.", "call"),
 		notes:      counters("notes_total", "Notes of the engine, by kind.", "kind"),
 	}
-	m.all = []prometheus.Collector{m.inputs, m.rounds, m.placements, m.placed, m.commits, m.commitOps, m.commitErrs, m.calls, m.callErrs, m.notes, &stateCollector{f: f, labels: labels}}
+	m.all = []prometheus.Collector{m.inputs, m.rounds, m.placements, m.placed, m.commits, m.commitOps, m.commitErrs, m.calls, m.callErrs, m.notes, newStateCollector(f, labels)}
 	if r == nil {
 		return m, nil
 	}
@@ -124,20 +124,19 @@ func (m *metrics) call(kind schedulerpb.Call_Type, took time.Duration, err error
 // stateCollector reports the state of the engine when it is asked.
 type stateCollector struct {
 	f      *Framework
-	labels prometheus.Labels
+	gauges []stateGauge
+	wanted *prometheus.Desc
 }
 
-func (c *stateCollector) desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("mesokit_"+name, help, labels, c.labels)
+type stateGauge struct {
+	desc  *prometheus.Desc
+	value func(Status, *core.Snapshot) int
 }
 
-// Describe implements prometheus.Collector.
-func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
-
-// Collect implements prometheus.Collector.
-func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(name, help string, v int) {
-		ch <- prometheus.MustNewConstMetric(c.desc(name, help), prometheus.GaugeValue, float64(v))
+func newStateCollector(f *Framework, labels prometheus.Labels) *stateCollector {
+	c := &stateCollector{f: f, wanted: prometheus.NewDesc("mesokit_instances_wanted", "Instances that are to run, by application.", []string{"app"}, labels)}
+	gauge := func(name, help string, value func(Status, *core.Snapshot) int) {
+		c.gauges = append(c.gauges, stateGauge{prometheus.NewDesc("mesokit_"+name, help, nil, labels), value})
 	}
 	truth := func(b bool) int {
 		if b {
@@ -145,16 +144,31 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		return 0
 	}
+	gauge("leading", "Whether this process leads.", func(st Status, _ *core.Snapshot) int { return truth(st.Leading) })
+	gauge("subscribed", "Whether the framework is subscribed.", func(_ Status, s *core.Snapshot) int { return truth(s.Connected) })
+	gauge("guarded", "Whether the engine refuses to act because its state is lost.", func(_ Status, s *core.Snapshot) int { return truth(s.Guard != nil) })
+	gauge("offers", "Offers in hand.", func(_ Status, s *core.Snapshot) int { return s.Offers })
+	gauge("orphans", "Tasks of this framework that the engine does not know.", func(_ Status, s *core.Snapshot) int { return len(s.Orphans) })
+	gauge("unanswered", "Tasks that the master was asked for and has not answered.", func(_ Status, s *core.Snapshot) int { return s.Unanswered })
+	gauge("apps", "Applications.", func(_ Status, s *core.Snapshot) int { return len(s.Apps) })
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.wanted
+	for _, g := range c.gauges {
+		ch <- g.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	status, s := c.f.Status(), c.f.Snapshot()
-	gauge("leading", "Whether this process leads.", truth(status.Leading))
-	gauge("subscribed", "Whether the framework is subscribed.", truth(s.Connected))
-	gauge("guarded", "Whether the engine refuses to act on a state that it does not remember.", truth(s.Guard != nil))
-	gauge("offers", "Offers in hand.", s.Offers)
-	gauge("orphans", "Tasks of this framework that the engine does not know.", len(s.Orphans))
-	gauge("unanswered", "Tasks that the master was asked for and has not answered.", s.Unanswered)
-	gauge("apps", "Applications.", len(s.Apps))
-	wanted := c.desc("instances_wanted", "Instances that are to run, by application.", "app")
+	for _, g := range c.gauges {
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(g.value(status, s)))
+	}
 	for _, a := range s.Apps {
-		ch <- prometheus.MustNewConstMetric(wanted, prometheus.GaugeValue, float64(a.Instances), a.Name)
+		ch <- prometheus.MustNewConstMetric(c.wanted, prometheus.GaugeValue, float64(a.Instances), a.Name)
 	}
 }

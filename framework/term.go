@@ -8,6 +8,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/framework/placement"
 	"github.com/mesokit/mesokit/framework/store"
@@ -62,7 +63,8 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 		steps: make(chan *step, 64), calls: make(chan *schedulerpb.Call, 1024), acks: make(chan *schedulerpb.Call, 1024)}
 	cfg := f.cfg.Core
 	if cfg.Placer == nil {
-		cfg.Placer = placement.New(placement.Config{})
+		cfg.Placer = placement.New(placement.Config{Filters: []placement.Filter{
+			app.AttributeFilter(func(d *placement.Demand) *app.App { return t.core.AppOf(d) })}})
 	}
 	cfg.Placer = &watchedPlacer{cfg.Placer, t}
 	if t.core, err = core.Restore(time.Now(), cfg, records); err != nil {

@@ -1,0 +1,232 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/framework/core"
+)
+
+func getStatus(q *request) (any, error) {
+	s := q.server.engine.Snapshot()
+	return statusView{Status: q.server.engine.Status(), FrameworkID: s.FrameworkID, Connected: s.Connected, Guarded: s.Guard != nil,
+		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Unanswered: s.Unanswered, LastEvent: s.Seq}, nil
+}
+
+func getReadiness(q *request) (any, error) {
+	st := q.server.engine.Status()
+	switch {
+	case !st.Running:
+		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "the scheduler does not run"}
+	case st.Leading && st.Master == "":
+		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "not subscribed; " + st.Trouble}
+	case st.Leading:
+		return done{"leading"}, nil
+	case st.Leader == nil:
+		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "nobody is known to lead"}
+	}
+	return done{"following " + st.Leader.ID}, nil
+}
+
+func listApps(q *request) (any, error) {
+	p := newPager[appView](q)
+	for _, a := range q.server.engine.Snapshot().Apps {
+		if !p.add(a.Name, func() appView { return viewApp(a) }) {
+			break
+		}
+	}
+	return p.page, nil
+}
+
+// theApp returns the application that the path names.
+func (q *request) theApp() (*core.Snapshot, *core.App, error) {
+	s, name := q.server.engine.Snapshot(), q.PathValue("app")
+	if a := s.App(name); a != nil {
+		return s, a, nil
+	}
+	return nil, nil, fmt.Errorf("%w: %q", core.ErrNoApp, name)
+}
+
+func getApp(q *request) (any, error) {
+	_, a, err := q.theApp()
+	if err != nil {
+		return nil, err
+	}
+	d := appDetails{appView: viewApp(a), Versions: a.Versions}
+	if a.Definition != nil {
+		if d.Definition, err = json.Marshal(a.Definition); err != nil {
+			return nil, err
+		}
+	}
+	if a.Deployment != nil {
+		last := viewDeployment(a.Name, a.Deployment)
+		d.Last = &last
+	}
+	return d, nil
+}
+
+func getVersion(q *request) (any, error) {
+	_, a, err := q.theApp()
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(q.PathValue("version"), 10, 32)
+	if err != nil {
+		return nil, bad("version %q: want a number", q.PathValue("version"))
+	}
+	def := a.DefinitionOf(uint32(n))
+	if def == nil {
+		return nil, &Problem{Type: "no-such-version", Status: http.StatusNotFound, Detail: fmt.Sprintf("version %d of %q is not kept; there are %v", n, a.Name, a.Versions)}
+	}
+	raw, err := json.Marshal(def)
+	return rawApp(raw), err
+}
+
+func submitApp(q *request) (any, error) {
+	a, err := app.Parse(q.raw)
+	if err != nil {
+		return nil, err
+	}
+	if q.flag("dry_run") {
+		return done{"the definition is valid"}, nil
+	}
+	return q.submit(a)
+}
+
+func putApp(q *request) (any, error) {
+	a, err := app.Parse(q.raw)
+	if err != nil {
+		return nil, err
+	}
+	if name := q.PathValue("app"); a.Name != name {
+		return nil, bad("the definition is of %q, the path names %q", a.Name, name)
+	}
+	return q.submit(a)
+}
+
+func (q *request) submit(a *app.App) (any, error) {
+	if q.server.engine.Snapshot().App(a.Name) == nil {
+		q.status = http.StatusCreated
+	}
+	return q.do(core.Submit{App: a, Force: q.flag("force"), KeepInstances: q.flag("keep_instances")})
+}
+
+func listDeployments(q *request) (any, error) {
+	list := page[deploymentView]{Items: []deploymentView{}}
+	for _, a := range q.server.engine.Snapshot().Apps {
+		if d := a.Deployment; d != nil && (active(d) || !q.flag("active")) {
+			list.Items = append(list.Items, viewDeployment(a.Name, d))
+		}
+	}
+	return list, nil
+}
+
+// eachInstance calls f with the instances of the applications that the query selects, in the order of their keys, until it
+// returns false.
+func (q *request) eachInstance(s *core.Snapshot, f func(key string, i *core.Instance) bool) {
+	for _, a := range s.Apps {
+		if !q.is("app", a.Name) {
+			continue
+		}
+		for i := range a.All() {
+			if !f(fmt.Sprintf("%s/%08d", a.Name, i.Index), i) {
+				return
+			}
+		}
+	}
+}
+
+func listTasks(q *request) (any, error) {
+	s, p := q.server.engine.Snapshot(), newPager[taskView](q)
+	hosts, agent := hostnames(s), q.values.Get("agent")
+	q.eachInstance(s, func(key string, i *core.Instance) bool {
+		if !q.is("state", stateOf(i)) || agent != "" && (i.Task == nil || i.Task.Agent != agent) {
+			return true
+		}
+		return p.add(key, func() taskView { return viewTask(s, i, hosts) })
+	})
+	return p.page, nil
+}
+
+// theInstance returns the instance that the path names.
+func (q *request) theInstance() (*core.Snapshot, *core.Instance, error) {
+	s, a, err := q.theApp()
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err := q.index()
+	if err != nil {
+		return nil, nil, err
+	}
+	if i := a.Instance(index); i != nil {
+		return s, i, nil
+	}
+	return nil, nil, fmt.Errorf("%w: %d of %q", core.ErrNoInstance, index, a.Name)
+}
+
+func getInstance(q *request) (any, error) {
+	s, i, err := q.theInstance()
+	if err != nil {
+		return nil, err
+	}
+	return viewTask(s, i, hostnames(s)), nil
+}
+
+func explainInstance(q *request) (any, error) {
+	s, i, err := q.theInstance()
+	if err != nil {
+		return nil, err
+	}
+	return viewWhy(s, i.App, i.Index), nil
+}
+
+func listExplanations(q *request) (any, error) {
+	s, p := q.server.engine.Snapshot(), newPager[whyView](q)
+	q.eachInstance(s, func(key string, i *core.Instance) bool {
+		w := viewWhy(s, i.App, i.Index)
+		return w.Running || p.add(key, func() whyView { return w })
+	})
+	return p.page, nil
+}
+
+func listAgents(q *request) (any, error) {
+	p := newPager[agentView](q)
+	for _, a := range q.server.engine.Snapshot().Agents {
+		if !p.add(a.ID, func() agentView {
+			return agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
+		}) {
+			break
+		}
+	}
+	return p.page, nil
+}
+
+func listOrphans(q *request) (any, error) {
+	p := newPager[core.Orphan](q)
+	for _, o := range q.server.engine.Snapshot().Orphans {
+		if !p.add(o.TaskID, func() core.Orphan { return o }) {
+			break
+		}
+	}
+	return p.page, nil
+}
+
+func killOrphans(q *request) (any, error) {
+	return q.do(core.KillOrphan{TaskID: q.body.(*killBody).TaskID})
+}
+
+func getGuard(q *request) (any, error) {
+	g := q.server.engine.Snapshot().Guard
+	return guardView{Standing: g != nil, Guard: g}, nil
+}
+
+func uninstall(q *request) (any, error) {
+	b := q.body.(*uninstallBody)
+	if err := q.server.confirm(b.Confirm); err != nil {
+		return nil, err
+	}
+	return q.do(core.Uninstall{Force: b.Force})
+}

@@ -1,0 +1,315 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mesokit/mesokit/framework"
+	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/framework/placement"
+)
+
+// What the API shows. Times are RFC 3339.
+
+type statusView struct {
+	framework.Status
+	FrameworkID string `json:"framework_id,omitempty"`
+	Connected   bool   `json:"connected"` // subscribed, as far as the engine has heard
+	Guarded     bool   `json:"guarded"`   // see /v1/guard
+	Uninstall   string `json:"uninstall,omitempty"`
+	Apps        int    `json:"apps"`
+	Offers      int    `json:"offers"`     // in hand
+	Orphans     int    `json:"orphans"`    // see /v1/orphans
+	Unanswered  int    `json:"unanswered"` // tasks that the master was asked for
+	LastEvent   uint64 `json:"last_event"`
+}
+
+type appView struct {
+	Name       string         `json:"name"`
+	Instances  int            `json:"instances"` // wanted; 0 for daemons
+	Daemon     bool           `json:"daemon,omitempty"`
+	Version    uint32         `json:"version"`
+	Up         int            `json:"up"`      // run, and are as healthy as asked for
+	Waiting    int            `json:"waiting"` // nothing runs, and something should
+	Reached    int            `json:"reached"` // their goal
+	GivenUp    int            `json:"given_up"`
+	Tasks      map[string]int `json:"tasks"` // by state
+	Removing   bool           `json:"removing,omitempty"`
+	Deployment string         `json:"deployment,omitempty"` // its state, if it is not over
+	Changed    time.Time      `json:"changed"`
+}
+
+func viewApp(a *core.App) appView {
+	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Version, Up: a.Counts.Up, Waiting: a.Counts.Waiting, Reached: a.Counts.Reached,
+		GivenUp: a.Counts.GivenUp, Tasks: map[string]int{}, Removing: a.Removing, Changed: a.Changed}
+	v.Daemon = a.Definition != nil && a.Definition.Daemon
+	for state, n := range a.Counts.Tasks {
+		if n > 0 {
+			v.Tasks[core.State(state).String()] = n
+		}
+	}
+	if d := a.Deployment; d != nil && active(d) {
+		v.Deployment = string(d.State)
+	}
+	return v
+}
+
+func active(d *core.Deployment) bool {
+	return d.State != core.DeploymentDone && d.State != core.DeploymentCanceled
+}
+
+type appDetails struct {
+	appView
+	Definition rawApp          `json:"definition"`
+	Versions   []uint32        `json:"versions"`
+	Last       *deploymentView `json:"last_deployment,omitempty"`
+}
+
+// rawApp is an application as framework/app writes it.
+type rawApp json.RawMessage
+
+func (r rawApp) MarshalJSON() ([]byte, error) {
+	if len(r) == 0 {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
+
+type deploymentView struct {
+	App      string     `json:"app"`
+	Number   uint64     `json:"number"`
+	From     uint32     `json:"from"`
+	To       uint32     `json:"to"`
+	State    string     `json:"state"`
+	Rollback bool       `json:"rollback,omitempty"`
+	Failures int        `json:"failures,omitempty"`
+	Switched int        `json:"switched"` // are meant to be on the new version
+	Ready    int        `json:"ready"`    // are up on it
+	Started  time.Time  `json:"started"`
+	Ended    *time.Time `json:"ended,omitempty"`
+	Text     string     `json:"text,omitempty"`
+}
+
+func viewDeployment(name string, d *core.Deployment) deploymentView {
+	return deploymentView{App: name, Number: d.Number, From: d.From, To: d.To, State: string(d.State), Rollback: d.Rollback, Failures: d.Failures,
+		Switched: d.Switched, Ready: d.Ready, Started: time.UnixMilli(d.Started).UTC(), Ended: when(d.Ended), Text: d.Text}
+}
+
+// when is nil for zero.
+func when(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := time.UnixMilli(ms).UTC()
+	return &t
+}
+
+type taskView struct {
+	App      string     `json:"app"`
+	Index    int        `json:"index"`
+	State    string     `json:"state"` // of the task, or waiting, reached, given-up
+	Outcome  string     `json:"outcome"`
+	Task     string     `json:"task,omitempty"` // id in Mesos
+	Members  []string   `json:"members,omitempty"`
+	Version  uint32     `json:"version"`
+	Health   string     `json:"health,omitempty"`
+	Up       bool       `json:"up"`
+	Agent    string     `json:"agent,omitempty"`
+	Hostname string     `json:"hostname,omitempty"`
+	Ports    []uint64   `json:"ports,omitempty"`
+	Launched *time.Time `json:"launched,omitempty"`
+	Changed  *time.Time `json:"changed,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Message  string     `json:"message,omitempty"`
+	Failures int        `json:"failures,omitempty"` // in a row
+	NextTry  *time.Time `json:"next_try,omitempty"`
+	Detached []string   `json:"detached,omitempty"` // earlier tasks on agents that are cut off
+}
+
+// waiting is the state of instances that nothing runs of and something should.
+const waiting = "waiting"
+
+func taskStates() []string {
+	names := []string{waiting, core.Reached.String(), core.GivenUp.String()}
+	for s := core.State(0); ; s++ {
+		name := s.String()
+		if s > core.Lost {
+			return names
+		}
+		names = append(names, name)
+	}
+}
+
+func stateOf(i *core.Instance) string {
+	switch {
+	case i.Live() != nil:
+		return i.Task.State.String()
+	case i.Outcome != core.Active:
+		return i.Outcome.String()
+	}
+	return waiting
+}
+
+func viewTask(s *core.Snapshot, i *core.Instance, hosts map[string]string) taskView {
+	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures}
+	if i.NotBefore > s.Time.UnixMilli() {
+		v.NextTry = when(i.NotBefore)
+	}
+	for _, t := range i.Detached {
+		v.Detached = append(v.Detached, t.ID)
+	}
+	if t := i.Task; t != nil {
+		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hosts[t.Agent], t.Ports
+		v.Launched, v.Changed, v.Reason, v.Message = when(t.Launched), when(t.Changed), t.Reason, t.Message
+		v.Health, v.Up = t.Health.String(), t.Up != 0 && t.State == core.Running
+		for _, m := range t.Members {
+			v.Members = append(v.Members, m.ID)
+		}
+	}
+	return v
+}
+
+func hostnames(s *core.Snapshot) map[string]string {
+	m := make(map[string]string, len(s.Agents))
+	for _, a := range s.Agents {
+		m[a.ID] = a.Hostname
+	}
+	return m
+}
+
+type whyView struct {
+	App     string      `json:"app"`
+	Index   int         `json:"index"`
+	Running bool        `json:"running"`
+	Text    string      `json:"text"`
+	Until   *time.Time  `json:"until,omitempty"` // when something happens by itself
+	Offers  *funnelView `json:"offers,omitempty"`
+}
+
+type funnelView struct {
+	Offers     int          `json:"offers"`
+	Candidates int          `json:"candidates"` // agents, by role
+	Fits       int          `json:"fits,omitempty"`
+	Rejected   []rejectView `json:"rejected"`
+	Nearest    *nearestView `json:"nearest,omitempty"`
+	Text       string       `json:"text"`
+}
+
+type rejectView struct {
+	Cause   string `json:"cause"`
+	What    string `json:"what,omitempty"`
+	Count   int    `json:"count"`
+	Example string `json:"example,omitempty"` // an agent's id
+}
+
+type nearestView struct {
+	Agent    string     `json:"agent"`
+	Hostname string     `json:"hostname"`
+	Role     string     `json:"role"`
+	Lacks    []lackView `json:"lacks"`
+}
+
+type lackView struct {
+	Name string  `json:"name"`
+	Need float64 `json:"need"`
+	Have float64 `json:"have"`
+}
+
+func viewWhy(s *core.Snapshot, name string, index int) whyView {
+	w := s.Why(name, index)
+	v := whyView{App: name, Index: index, Running: w.Running, Text: w.Text}
+	if !w.Until.IsZero() {
+		until := w.Until.UTC()
+		v.Until = &until
+	}
+	if w.Offers != nil {
+		v.Offers = viewFunnel(w.Offers)
+	}
+	return v
+}
+
+func viewFunnel(e *placement.Explanation) *funnelView {
+	f := &funnelView{Offers: e.Offers, Candidates: e.Candidates, Fits: e.Fits, Rejected: []rejectView{}, Text: e.String()}
+	for _, r := range e.Rejected {
+		f.Rejected = append(f.Rejected, rejectView{Cause: r.Cause.String(), What: r.What, Count: r.Count, Example: r.Example})
+	}
+	if n := e.Nearest; n != nil {
+		f.Nearest = &nearestView{Agent: n.Agent.ID, Hostname: n.Agent.Hostname, Role: n.Role, Lacks: []lackView{}}
+		for _, l := range n.Lacks {
+			f.Nearest.Lacks = append(f.Nearest.Lacks, lackView(l))
+		}
+	}
+	return f
+}
+
+type agentView struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname"`
+	Region   string `json:"region,omitempty"`
+	Zone     string `json:"zone,omitempty"`
+	Uses     int    `json:"uses"` // tasks and volumes on it
+	Seen     bool   `json:"seen"` // it was offered since the last subscription
+	Draining bool   `json:"draining"`
+}
+
+type guardView struct {
+	Standing bool        `json:"standing"`
+	Guard    *core.Guard `json:"guard,omitempty"`
+}
+
+// Bodies of commands.
+
+type scaleBody struct {
+	Instances *int `json:"instances"`
+}
+
+func (b *scaleBody) check() error {
+	if b.Instances == nil || *b.Instances < 0 {
+		return errors.New(`"instances" has to be a number from 0`)
+	}
+	return nil
+}
+
+type adoptBody struct {
+	TaskID string `json:"task_id"`
+	App    string `json:"app"`
+	Index  *int   `json:"index,omitempty"` // none: the first instance that does not run
+}
+
+func (b *adoptBody) check() error {
+	if b.TaskID == "" || b.App == "" {
+		return errors.New(`"task_id" and "app" are needed`)
+	}
+	return nil
+}
+
+type killBody struct {
+	TaskID string `json:"task_id,omitempty"`
+	All    bool   `json:"all,omitempty"`
+}
+
+func (b *killBody) check() error {
+	if (b.TaskID == "") == !b.All {
+		return errors.New(`want either "task_id" or "all": true`)
+	}
+	return nil
+}
+
+type resolveBody struct {
+	FrameworkID string `json:"framework_id,omitempty"`
+	Choice      string `json:"choice"` // adopt, kill or new
+}
+
+type uninstallBody struct {
+	Confirm string `json:"confirm"` // the name of the framework
+	Force   bool   `json:"force,omitempty"`
+}
+
+func (s *Server) confirm(name string) error {
+	if s.cfg.Name != "" && name != s.cfg.Name {
+		return bad("uninstalling cannot be undone: \"confirm\" has to be the framework's name, %q", fmt.Sprint(s.cfg.Name))
+	}
+	return nil
+}
