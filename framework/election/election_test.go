@@ -57,6 +57,13 @@ func run(t *testing.T, e election.Elector, id string) *candidate {
 	return c
 }
 
+// leads returns the context of the present term.
+func (c *candidate) leads() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.term.Context()
+}
+
 func (c *candidate) want(t *testing.T, lines ...string) {
 	t.Helper()
 	synctest.Wait()
@@ -73,7 +80,7 @@ func TestStandaloneLeadsAtOnceAndUntilTheEnd(t *testing.T) {
 		c.want(t, "0s leads with 0")
 		c.cancel()
 		<-c.done
-		if cause := context.Cause(c.term.Context()); !errors.Is(cause, context.Canceled) {
+		if cause := context.Cause(c.leads()); !errors.Is(cause, context.Canceled) {
 			t.Fatalf("the term ended with %v", cause)
 		}
 	})
@@ -86,20 +93,20 @@ func TestLocalCandidatesLeadInTurn(t *testing.T) {
 		a.want(t, "0s leads with 1")
 		b := run(t, &l, "b")
 		b.want(t, "0s follows a")
-		former := a.term
+		former := a.leads()
 		if l.Depose() != "a" {
 			t.Fatal("another one was deposed")
 		}
 		b.want(t, "0s follows a", "0s leads with 2")
 		a.want(t, "0s leads with 1", "0s nobody", "0s follows b")
-		if !errors.Is(context.Cause(former.Context()), election.ErrLost) {
-			t.Fatalf("the term ended with %v", context.Cause(former.Context()))
+		if !errors.Is(context.Cause(former), election.ErrLost) {
+			t.Fatalf("the term ended with %v", context.Cause(former))
 		}
 		// Two lead, and the former one does not know.
 		l.Overlap()
 		a.want(t, "0s leads with 1", "0s nobody", "0s follows b", "0s leads with 3")
 		b.want(t, "0s follows a", "0s leads with 2")
-		if b.term.Context().Err() != nil {
+		if b.leads().Err() != nil {
 			t.Fatal("the frozen leader knows")
 		}
 		l.Thaw()
@@ -121,6 +128,12 @@ func (l *lease) set(err error, delay time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err, l.delay = err, delay
+}
+
+func (l *lease) renewals() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
 }
 
 func (l *lease) renew(ctx context.Context) error {
@@ -160,8 +173,8 @@ func TestALeaseIsHeldWhileItIsRenewed(t *testing.T) {
 		c := run(t, e, "a")
 		time.Sleep(time.Hour)
 		c.want(t, "0s leads with 7")
-		if e.count < 1000 || e.count > 1100 {
-			t.Fatalf("%d renewals in an hour; want one every 3.3 s", e.count)
+		if n := e.renewals(); n < 1000 || n > 1100 {
+			t.Fatalf("%d renewals in an hour; want one every 3.3 s", n)
 		}
 		// Errors that pass, and answers that come late but in time.
 		e.set(errors.New("a blip"), 0)
@@ -188,7 +201,7 @@ func TestATermEndsBeforeTheLeaseCan(t *testing.T) {
 				c := run(t, e, "a")
 				synctest.Wait()
 				e.set(broken.err, broken.delay)
-				ctx := c.term.Context()
+				ctx := c.leads()
 				time.Sleep(8*time.Second - 1)
 				if synctest.Wait(); ctx.Err() != nil {
 					t.Fatal("ended too early")
@@ -235,15 +248,15 @@ func TestTheLeaseIsKeptUntilTheBodyHasReturned(t *testing.T) {
 		err := election.Lead(ctx, e, election.Info{ID: "a"}, nil, func(ctx context.Context, _ *election.Term) error {
 			cancel()
 			<-ctx.Done()
-			before := e.count
+			before := e.renewals()
 			time.Sleep(time.Minute) // cleaning up
 			select {
 			case <-e.held:
 				t.Error("the lease was given up while the leader cleaned up")
 			default:
 			}
-			if e.count < before+15 {
-				t.Errorf("%d renewals in a minute", e.count-before)
+			if n := e.renewals() - before; n < 15 {
+				t.Errorf("%d renewals in a minute", n)
 			}
 			return nil
 		})

@@ -1,5 +1,5 @@
-// Package zkconn connects to ZooKeeper for the store and the election: sessions that last as long as one connection, and
-// a client that opens a new one when the last was lost.
+// Package zkconn connects to ZooKeeper for the store and the election: sessions that last as long as one connection, a client
+// that opens a new one when the last was lost, and sessions that resume.
 //
 // go-zookeeper would connect again by itself, keep the session and set its watches anew; but setting watches anew has a data race
 // (1.0.4), and a session that changes servers unseen is harder to reason about than one that ends.
@@ -35,6 +35,9 @@ type Config struct {
 	User, Password string
 	// SessionTimeout is what the servers are asked for; they may grant another. Default DefaultSessionTimeout.
 	SessionTimeout time.Duration
+	// Resume lets a session outlast its connection: the library connects again, to any server, until the session expires. Then no watches may
+	// be set on it.
+	Resume bool
 	// DialContext connects; default net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -60,7 +63,7 @@ func (c Config) ACL() []zk.ACL {
 	return zk.WorldACL(zk.PermAll)
 }
 
-// Session is one connection with its session. Requests on it do not know contexts; they end, at the latest, with Close.
+// Session is a session of ZooKeeper, which, unless it was dialed with Resume, ends with its connection. Requests on it do not know contexts; they end, at the latest, with Close.
 type Session struct {
 	*zk.Conn
 	lost     context.Context
@@ -96,7 +99,7 @@ func Dial(cfg Config) (*Session, error) {
 		case e.Type != zk.EventSession:
 		case e.State == zk.StateHasSession:
 			had = true
-		case e.State == zk.StateAuthFailed, had && (e.State == zk.StateDisconnected || e.State == zk.StateExpired):
+		case e.State == zk.StateAuthFailed, had && e.State == zk.StateExpired, had && e.State == zk.StateDisconnected && !cfg.Resume:
 			s.lose()
 		}
 	}
@@ -146,7 +149,7 @@ func (s *Session) Ready(ctx context.Context) error {
 	}
 }
 
-// Lost is closed when the connection is lost or closed. The servers end the session some time later.
+// Lost is closed when the session is lost or closed. Where it is lost with its connection the servers end it some time later.
 func (s *Session) Lost() <-chan struct{} { return s.lost.Done() }
 
 // Timeout returns the session timeout that the servers granted, 0 before the session is there.
@@ -253,15 +256,16 @@ func (c *conn) Close() error {
 
 // hosts is the list of servers. It leaves names unresolved: dialing resolves them each time, so that an ensemble may move.
 type hosts struct {
-	mu         sync.Mutex
-	servers    []string
-	curr, last int
+	mu      sync.Mutex
+	servers []string
+	next    int
+	tried   int // in vain since the last connection or pause
 }
 
 func (h *hosts) Init(servers []string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.servers, h.curr, h.last = servers, -1, -1
+	h.servers = servers
 	return nil
 }
 
@@ -271,22 +275,24 @@ func (h *hosts) Len() int {
 	return len(h.servers)
 }
 
-// Next returns the next server; retryStart says that all were tried in vain, which makes the library pause.
-func (h *hosts) Next() (server string, retryStart bool) {
+// Next returns the next server; pause says that all were tried in vain, which makes the library wait for a second. It does not after
+// a connection that was lost: a session has little time.
+func (h *hosts) Next() (server string, pause bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.curr = (h.curr + 1) % len(h.servers)
-	retryStart = h.curr == h.last
-	if h.last == -1 {
-		h.last = 0
+	server = h.servers[h.next%len(h.servers)]
+	h.next++
+	if pause = h.tried == len(h.servers); pause {
+		h.tried = 0
 	}
-	return h.servers[h.curr], retryStart
+	h.tried++
+	return server, pause
 }
 
 func (h *hosts) Connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last = h.curr
+	h.tried = 0
 }
 
 // nobody takes the lines that the library would log.
