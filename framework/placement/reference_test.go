@@ -143,13 +143,43 @@ func (n *naive) constraint(d *placement.Demand, c placement.Constraint, a *place
 		if c.Value != "" && len(values) < number {
 			return n.count(d.Group, c.Field, v) == 0
 		}
+		possible := map[string]bool{}
+		for _, k := range n.known {
+			if w, ok := value(k, c.Field); ok && n.possible(d, k) {
+				possible[w] = true
+			}
+		}
 		for w := range values {
-			if !offered[w] && !n.done && n.count(d.Group, c.Field, v) > n.count(d.Group, c.Field, w) {
+			if possible[w] && !offered[w] && !n.done && n.count(d.Group, c.Field, v) > n.count(d.Group, c.Field, w) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// possible says whether an agent could ever run the demand.
+func (n *naive) possible(d *placement.Demand, a *placement.Agent) bool {
+	for _, c := range d.Constraints {
+		switch c.Operator {
+		case placement.Like, placement.Unlike, placement.Is, placement.IsNot:
+		case placement.Cluster:
+			if c.Value == "" {
+				continue
+			}
+		default:
+			continue
+		}
+		if !c.Soft && !n.constraint(d, c, a) {
+			return false
+		}
+	}
+	return n.inRegion(d, a)
+}
+
+func (n *naive) inRegion(d *placement.Demand, a *placement.Agent) bool {
+	return n.home == "" || d.Domains.AnyRegion || a.Region == "" || a.Region == n.home ||
+		slices.ContainsFunc(d.Constraints, func(c placement.Constraint) bool { return c.Field == placement.Region })
 }
 
 // fits says whether a site has the resources and passes everything else, GROUP_BY among the sites that fit left out.
@@ -158,11 +188,7 @@ func (n *naive) fits(t *placement.Task, s *naiveSite) bool {
 	if s.draining || d.Role != "" && s.role != d.Role || t.Agent != "" && t.Agent != s.agent.ID {
 		return false
 	}
-	atHome := n.home == "" || d.Domains.AnyRegion || s.agent.Region == "" || s.agent.Region == n.home
-	for _, c := range d.Constraints {
-		atHome = atHome || c.Field == placement.Region
-	}
-	if !atHome || !n.allows(d, s.agent) {
+	if !n.inRegion(d, s.agent) || !n.allows(d, s.agent) {
 		return false
 	}
 	wish := resources.Wish{Resources: slices.Clone(d.Resources), Ports: 0, Role: d.Role, From: d.From}

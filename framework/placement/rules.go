@@ -2,6 +2,7 @@ package placement
 
 import (
 	"regexp"
+	"slices"
 )
 
 // test is a constraint that looks at the agent alone: LIKE, UNLIKE, IS, IS_NOT, and CLUSTER with a value. The answer is found
@@ -44,27 +45,31 @@ func (t *test) ok(row int) bool {
 }
 
 func (t *test) judge(v int32) bool {
+	if v == 0 {
+		return t.passes(&Agent{})
+	}
+	return t.passes(t.col.some[v])
+}
+
+// passes judges an agent that may not be on the board.
+func (t *test) passes(a *Agent) bool {
 	c := &t.constraint
 	if t.broken {
 		return false // an expression that Validate refuses matches nothing, nor does its contrary
 	}
-	negative := c.Operator == Unlike || c.Operator == IsNot
-	if v == 0 {
-		return negative
-	}
-	a := t.col.some[v]
 	switch c.Operator {
 	case Like, Unlike:
 		for text := range a.texts(c.Field) {
 			if t.expr.MatchString(text) {
-				return !negative
+				return c.Operator == Like
 			}
 		}
-		return negative
+		return c.Operator == Unlike
 	case Is, IsNot:
-		return a.is(c.Field, c.Value) != negative
+		return a.is(c.Field, c.Value) == (c.Operator == Is)
 	}
-	return t.col.text[v] == c.Value || a.is(c.Field, c.Value) // CLUSTER
+	text, ok := a.value(c.Field) // CLUSTER
+	return ok && (text == c.Value || a.is(c.Field, c.Value))
 }
 
 // groupState counts all instances of a group.
@@ -189,30 +194,52 @@ func (b *board) constraintRule(d *Demand, index int) rule {
 	}
 	r.cnt = b.counter(d.Group, c.Field)
 	r.val = r.cnt.col.val
-	if r.kind == ruleBalance {
-		r.limit = b.floor(c, d.Group, r.cnt)
-	}
 	return r
 }
 
 // floor is how many instances a value may have and take one more, whatever the other values in the offers have.
-func (b *board) floor(c *Constraint, group string, cnt *counter) int32 {
-	known := len(cnt.col.ids)
-	least := int32(1<<31 - 1)
-	running := b.in.Placed.counts(group, c.Field)
-	for v := range b.in.Placed.values(c.Field) {
-		if _, offered := cnt.col.ids[v]; offered {
-			continue
+func (s *search) floor(c *Constraint, cnt *counter) int32 {
+	placed, known := s.b.in.Placed, len(cnt.col.ids)
+	var waiting []string // values that have no offer now
+	for v := range placed.values(c.Field) {
+		if _, offered := cnt.col.ids[v]; !offered {
+			waiting = append(waiting, v)
 		}
-		known++
-		if !b.in.Complete {
+	}
+	if wanted, err := c.count(); c.Value != "" && (err != nil || known+len(waiting) < int(wanted)) {
+		return 0 // some of the values have not been seen yet, and have nothing
+	}
+	least := int32(1<<31 - 1)
+	if s.b.in.Complete || len(waiting) == 0 {
+		return least
+	}
+	running := placed.counts(s.d.Group, c.Field)
+	possible := s.possible(c.Field)
+	for _, v := range waiting {
+		if possible == nil || possible[v] {
 			least = min(least, int32(running[v]))
 		}
 	}
-	if wanted, err := c.count(); c.Value != "" && (err != nil || known < int(wanted)) {
-		return 0 // some of the values have not been seen yet, and have nothing
-	}
 	return least
+}
+
+// possible returns the values of the known agents that the demand could ever run on; nil means all.
+func (s *search) possible(f Field) map[string]bool {
+	hard := slices.DeleteFunc(slices.Clone(s.fixed), func(r rule) bool { return r.soft })
+	if len(hard) == 0 && !s.region {
+		return nil
+	}
+	values := map[string]bool{}
+	for _, r := range s.b.in.Placed.agents {
+		a := r.agent
+		if s.region && a.Region != "" && a.Region != s.b.in.HomeRegion || slices.ContainsFunc(hard, func(r rule) bool { return !r.test.passes(a) }) {
+			continue
+		}
+		if v, ok := a.value(f); ok && r.known {
+			values[v] = true
+		}
+	}
+	return values
 }
 
 func (b *board) affinityRule(d *Demand, index int) rule {

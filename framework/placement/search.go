@@ -85,6 +85,10 @@ func (b *board) newSearch(d *Demand, t *Task) *search {
 	for i := range d.Affinities {
 		s.add(b.affinityRule(d, i))
 	}
+	for k := range s.balance {
+		r := &s.balance[k]
+		r.limit = s.floor(&d.Constraints[r.index], r.cnt)
+	}
 	s.prefer(Region, d.Domains.Regions)
 	s.prefer(Zone, d.Domains.Zones)
 	s.levels = make([]int32, len(s.balance))
