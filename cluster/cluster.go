@@ -31,6 +31,7 @@ type Cluster struct {
 	dir      string
 	ownDir   bool // dir is temporary
 	guard    *guard
+	logs     *logFiles // nil without LogDir
 	shared   shared
 	faults   *fault.Set
 	contest  election.Contest
@@ -87,6 +88,9 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 		return nil, err
 	}
 	if err := c.secure(); err != nil {
+		return nil, err
+	}
+	if err := c.openLogs(); err != nil {
 		return nil, err
 	}
 	if err := c.startMasters(ctx); err != nil {
@@ -169,6 +173,9 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 			return nil, err
 		}
 	} else {
+		if config.Logger, config.LogFile, err = c.logs.agent(config.Logger, n); err != nil {
+			return nil, err
+		}
 		if config.Listener, err = c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0")); err != nil {
 			return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
 		}
@@ -254,7 +261,7 @@ func (c *Cluster) Close() error {
 	}
 	wg.Wait()
 	errs = append(errs, c.closeMasters()...)
-	errs = append(errs, c.closeState(), c.shared.close(), c.guard.close())
+	errs = append(errs, c.closeState(), c.shared.close(), c.guard.close(), c.logs.close())
 	if c.ownDir && c.dir != "" {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}

@@ -59,6 +59,9 @@ type Config struct {
 
 	// Security says who may talk to the cluster and what they may do; the zero value lets everybody do everything.
 	Security Security
+	// LogDir holds log files of masters and agents, master.log, agent-1.log and so on, which /files serves as /master/log and
+	// /slave/log (--log_dir). It is created if it is missing and kept by Close. Simulated agents write none. Empty means no files.
+	LogDir string
 	// Logger gets what the master and agents have to say; nil means nothing is logged.
 	Logger *slog.Logger
 

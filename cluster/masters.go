@@ -106,6 +106,10 @@ func (s *seat) start(ctx context.Context) error {
 	if s.sitting() != nil {
 		return &MasterError{s.address, "it runs already"}
 	}
+	logger, logFile, err := c.logs.master(c.cfg.Logger.With("component", "master"))
+	if err != nil {
+		return err
+	}
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("cluster: a master cannot listen: %w", err)
@@ -117,7 +121,8 @@ func (s *seat) start(ctx context.Context) error {
 		HeartbeatInterval:  c.cfg.HeartbeatInterval,
 		AgentPingInterval:  c.cfg.AgentPingInterval, AgentPingMisses: c.cfg.AgentPingMisses,
 		AgentReregisterTimeout: c.cfg.AgentReregisterTimeout,
-		Logger:                 c.cfg.Logger.With("component", "master"),
+		Logger:                 logger,
+		LogFile:                logFile,
 		Engine:                 c.shared.engine,
 		Middleware:             c.faults.Masters,
 		Standby:                true,

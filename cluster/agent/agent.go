@@ -107,6 +107,8 @@ type Config struct {
 	Seed uint64
 	// Logger gets what the agent has to say; nil means nothing is logged.
 	Logger *slog.Logger
+	// LogFile is where Logger writes to, for /files to serve it as /slave/log; empty means nowhere.
+	LogFile string
 
 	// RegistrationBackoff is how long to wait for an answer of the master before asking again,
 	// doubling up to a minute; 0 means 1 s.
@@ -239,6 +241,9 @@ func New(cfg Config) (*Agent, error) {
 		started: time.Now(),
 		joined:  make(chan struct{}),
 		done:    make(chan struct{}),
+	}
+	if cfg.LogFile != "" {
+		a.files.Attach(cfg.LogFile, "/slave/log")
 	}
 	a.frameworks = map[string]*framework{}
 	a.streams = map[streamKey]*stream{}

@@ -135,4 +135,7 @@ func (a *Agent) securityFlags(f map[string]string) {
 	if a.cfg.Authorizer != nil {
 		f["authorizer"] = "local"
 	}
+	if a.cfg.LogFile != "" {
+		f["external_log_file"] = a.cfg.LogFile
+	}
 }

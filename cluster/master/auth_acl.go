@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/mesos/maintenancepb"
@@ -160,6 +161,8 @@ var guardedCalls = map[masterpb.Call_Type]auth.Action{
 	masterpb.Call_MARK_AGENT_GONE:             auth.MarkAgentsGone,
 	masterpb.Call_GET_MAINTENANCE_SCHEDULE:    auth.GetMaintenanceSchedules,
 	masterpb.Call_GET_MAINTENANCE_STATUS:      auth.GetMaintenanceStatuses,
+	masterpb.Call_LIST_FILES:                  auth.AccessMesosLogs, // there is nothing but the log
+	masterpb.Call_READ_FILE:                   auth.AccessMesosLogs,
 }
 
 // guard judges a call as a whole. It returns what is answered instead of running it.
@@ -198,6 +201,9 @@ func (m *Master) mayGet(p *auth.Principal, method, path string) bool {
 	if auth.Authorizable(path) && !m.cfg.Authorizer.Approve(p, auth.GetEndpoints, path) {
 		return false
 	}
+	if strings.HasPrefix(path, "/files/") && !auth.Authorizable(path) {
+		return m.cfg.Authorizer.Approve(p, auth.AccessMesosLogs)
+	}
 	for _, key := range []string{path, method + " " + path} {
 		if action, ok := guardedPaths[key]; ok && !m.cfg.Authorizer.Approve(p, action) {
 			return false
@@ -223,5 +229,8 @@ func (m *Master) securityFlags(f map[string]string) {
 	}
 	if m.cfg.Authorizer != nil {
 		f["authorizers"] = "local"
+	}
+	if m.cfg.LogFile != "" {
+		f["external_log_file"] = m.cfg.LogFile
 	}
 }

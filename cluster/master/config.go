@@ -37,6 +37,8 @@ type Config struct {
 	Engine *loop.Engine
 	// Logger gets what happens; nil means nothing is logged.
 	Logger *slog.Logger
+	// LogFile is where Logger writes to, for /files to serve it as /master/log; empty means nowhere.
+	LogFile string
 
 	// AllocationInterval is the time between rounds of offers, beside those that changes bring about at once; 0 means 1 s.
 	AllocationInterval time.Duration

@@ -101,6 +101,9 @@ func New(cfg Config) (*Master, error) {
 	m.self.Store(m.masterInfo(id))
 	m.files, m.fileMux = files.New(), http.NewServeMux()
 	m.files.Register(m.fileMux)
+	if cfg.LogFile != "" {
+		m.files.Attach(cfg.LogFile, "/master/log")
+	}
 	m.reset()
 	if !cfg.Standby {
 		m.leader.Store(m.Info())

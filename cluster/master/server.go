@@ -104,8 +104,8 @@ func leaderAddress(info *mesospb.MasterInfo) string {
 	return net.JoinHostPort(info.GetHostname(), strconv.FormatUint(uint64(info.GetPort()), 10))
 }
 
-// serveFiles is /files/browse, /files/read, /files/download and /files/debug. The embedded master logs where its Config says and
-// attaches nothing.
+// serveFiles is /files/browse, /files/read, /files/download and /files/debug. The embedded master attaches its
+// log file, if it has one.
 func (m *Master) serveFiles(w http.ResponseWriter, r *http.Request) {
 	m.fileMux.ServeHTTP(w, r)
 }

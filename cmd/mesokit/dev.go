@@ -22,6 +22,7 @@ type devOptions struct {
 	verbose    bool
 	json       bool
 	security   devSecurity
+	logDir     string
 }
 
 func newDev() *cobra.Command {
@@ -53,6 +54,7 @@ find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temp
 	f.StringVar(&o.resources, "agent-resources", "", "resources of each agent, as mesos-agent --resources; what is not named is detected")
 	f.StringVar(&o.attributes, "agent-attributes", "", "attributes of each agent, as mesos-agent --attributes")
 	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a temporary directory, removed at the end)")
+	f.StringVar(&o.logDir, "log-dir", "", "write log files of masters and agents here, and serve them as /master/log and /slave/log")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
 	o.security.flags(cmd)
@@ -71,6 +73,7 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
 		Agents:  cluster.Agents(o.agents, cluster.AgentConfig{Resources: o.resources, Attributes: o.attributes}),
 		Dir:     o.dir,
+		LogDir:  o.logDir,
 	}
 	var err error
 	if cfg.Security, err = o.security.config(); err != nil {
