@@ -115,7 +115,7 @@ func New(cfg Config) *Core {
 	}
 	if c.cfg.Placer == nil {
 		pc := cfg.Placement
-		pc.Filters = append(slices.Clone(pc.Filters), app.AttributeFilter(c.appOf))
+		pc.Filters = append(slices.Clone(pc.Filters), app.AttributeFilter(c.AppOf))
 		c.cfg.Placer = placement.New(pc)
 	}
 	c.ask.init()
@@ -414,8 +414,9 @@ func (a *appState) versionOf(n uint32) *version {
 	return a.current()
 }
 
-// appOf returns the application that a demand is of.
-func (c *Core) appOf(d *placement.Demand) *app.App {
+// AppOf returns the application that a demand of a placement cycle is of, nil if it is none of this core. It is for parts of the placer, such as
+// app.AttributeFilter, and may be called by these only.
+func (c *Core) AppOf(d *placement.Demand) *app.App {
 	if a := c.byName[d.Group]; a != nil {
 		for _, v := range a.versions {
 			if v.demand == d {

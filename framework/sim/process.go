@@ -33,6 +33,9 @@ func (w *world) start() {
 	w.tokens++
 	w.store.fence = w.tokens // WithFence: from here on earlier leaders write nothing
 	p := &process{w: w, token: w.tokens, alive: true, eng: &Engine{Config: w.opt.Config, Now: w.now, Records: maps.Clone(w.store.records)}}
+	if w.opt.Observer != nil {
+		w.opt.Observer.Started(p.token, w.now, p.eng.List())
+	}
 	if err := p.eng.Restart(); err != nil {
 		w.fail("restart: %v", err)
 		return
@@ -104,6 +107,9 @@ func (p *process) step() {
 	out := p.eng.Apply(inputs...)
 	p.busy = true
 	p.check(out)
+	if w.opt.Observer != nil {
+		w.opt.Observer.Applied(p.token, w.now, inputs, out)
+	}
 	if w.opt.Log {
 		for _, n := range out.Notes {
 			w.logf("  %d: %s %s/%d %s %s %s %s", p.token, n.Kind, n.App, n.Index, n.Task, n.Agent, n.State, n.Text)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/framework/store"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -27,8 +28,18 @@ type Options struct {
 	CutAt int
 	// Duration of the eventful part; after that faults end, and the world gets time to settle. Default 10 min.
 	Duration time.Duration
+	// Observer sees what every scheduler process is told and does, for example to record it.
+	Observer Observer
 	// Log keeps a log of everything, for a closer look at a seed.
 	Log bool
+}
+
+// Observer of the scheduler processes of a run, which are numbered from 1.
+type Observer interface {
+	// Started is called with what core.Restore was given.
+	Started(process int64, now time.Time, records []store.Record)
+	// Applied is called after each Apply.
+	Applied(process int64, now time.Time, inputs []core.Input, out *core.Effects)
 }
 
 // Result says what a run was like.
