@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,9 +63,10 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	t := &term{Framework: f, ctx: ctx, end: end, store: db, queue: newQueue(),
 		steps: make(chan *step, 64), calls: make(chan *schedulerpb.Call, 1024), acks: make(chan *schedulerpb.Call, 1024)}
 	cfg := f.cfg.Core
-	if cfg.Placer == nil {
-		cfg.Placer = placement.New(placement.Config{Filters: []placement.Filter{
-			app.AttributeFilter(func(d *placement.Demand) *app.App { return t.core.AppOf(d) })}})
+	if cfg.Placer == nil { // what the core would do, but with its times taken
+		p := cfg.Placement
+		p.Filters = append(slices.Clone(p.Filters), app.AttributeFilter(func(d *placement.Demand) *app.App { return t.core.AppOf(d) }))
+		cfg.Placer = placement.New(p)
 	}
 	cfg.Placer = &watchedPlacer{cfg.Placer, t}
 	if t.core, err = core.Restore(time.Now(), cfg, records); err != nil {
