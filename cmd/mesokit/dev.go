@@ -22,6 +22,7 @@ type devOptions struct {
 	verbose    bool
 	json       bool
 	security   devSecurity
+	masters    devMasters
 	logDir     string
 }
 
@@ -40,6 +41,7 @@ While it runs the subcommands, from another terminal, add and end agents, cut th
 find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temporary files), which is removed at the end, or by --control.`,
 		Example: `  mesokit dev --agents 3 --agent-resources 'cpus:4;mem:4096' --agent-attributes 'rack:r1'
   mesokit dev --port 0 --json
+  mesokit dev --masters 3 --zk zk://127.0.0.1:2181/mesos --state-dir ~/.local/state/mesos
   mesokit dev agent partition S0
   mesokit dev fault add call answer status=503 type=ACCEPT count=2`,
 		Args: cobra.NoArgs,
@@ -53,10 +55,11 @@ find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temp
 	f.IntVar(&o.port, "port", 5050, "port of the master; 0 for a free one")
 	f.StringVar(&o.resources, "agent-resources", "", "resources of each agent, as mesos-agent --resources; what is not named is detected")
 	f.StringVar(&o.attributes, "agent-attributes", "", "attributes of each agent, as mesos-agent --attributes")
-	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a temporary directory, removed at the end)")
+	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a place in --state-dir, or a temporary directory that is removed at the end)")
 	f.StringVar(&o.logDir, "log-dir", "", "write log files of masters and agents here, and serve them as /master/log and /slave/log")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
+	o.masters.flags(cmd)
 	o.security.flags(cmd)
 	addDevControl(cmd)
 	return cmd
@@ -77,6 +80,9 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	}
 	var err error
 	if cfg.Security, err = o.security.config(); err != nil {
+		return err
+	}
+	if err := o.masters.apply(&cfg); err != nil {
 		return err
 	}
 	if o.verbose {
@@ -105,8 +111,9 @@ type description struct {
 	// Control is where subcommands of dev find the cluster.
 	Control string `json:"control"`
 	securityDescription
+	mastersDescription
 }
 
 func describe(c *cluster.Cluster, control string) description {
-	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), Control: control, securityDescription: describeSecurity(c)}
+	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), Control: control, securityDescription: describeSecurity(c), mastersDescription: describeMasters(c)}
 }
