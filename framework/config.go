@@ -3,6 +3,7 @@ package framework
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -66,8 +67,10 @@ type Config struct {
 	// AssumeNew skips the question whether the master knows a framework of this name although the store is empty.
 	AssumeNew bool
 
-	// Record gets everything that goes into the engine, see NewRecorder; nil means nothing is recorded.
-	Record Recorder
+	// Record opens the file that everything that goes into the engine during one term is recorded to, for framework/core/replay and
+	// mesokit replay. Nil means that nothing is recorded. An error in writing is told in the log and ends the recording,
+	// not the term.
+	Record func() (io.WriteCloser, error)
 	// Log gets what happens; nil means slog.Default().
 	Log *slog.Logger
 	// Metrics is where Prometheus metrics are registered; nil means nowhere.
@@ -121,9 +124,6 @@ func (c *Config) complete() error {
 	}
 	if c.NoteHistory <= 0 {
 		c.NoteHistory = 10_000
-	}
-	if c.Record == nil {
-		c.Record = discard{}
 	}
 	c.FrameworkInfo = c.info()
 	c.Core.Roles = c.FrameworkInfo.GetRoles()
@@ -179,13 +179,3 @@ func (c *Config) info() *mesospb.FrameworkInfo {
 	}
 	return info
 }
-
-// Recorder gets the inputs and effects of every round of the engine, in order. An error ends Run: a recording with a hole is of no
-// use.
-type Recorder interface {
-	Record(now time.Time, inputs []core.Input, effects *core.Effects) error
-}
-
-type discard struct{}
-
-func (discard) Record(time.Time, []core.Input, *core.Effects) error { return nil }

@@ -1,6 +1,7 @@
 package framework_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/mesokit/mesokit/framework"
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/framework/core/replay"
 	"github.com/mesokit/mesokit/framework/store"
 	"github.com/mesokit/mesokit/framework/store/memory"
 )
@@ -254,5 +256,34 @@ func TestConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 		} else {
 			t.Log(err)
 		}
+	}
+}
+
+// recorder is a file that can be read when it is closed.
+type recorder struct {
+	bytes.Buffer
+	closed chan struct{}
+}
+
+func (r *recorder) Close() error {
+	close(r.closed)
+	return nil
+}
+
+func TestWhatIsRecordedIsReplayedWithoutADifference(t *testing.T) {
+	c := start(t)
+	file := &recorder{closed: make(chan struct{})}
+	r := run(t, framework.Config{Master: c.Master(), Apps: []*app.App{service("web", 2)}, Record: func() (io.WriteCloser, error) { return file, nil }})
+	r.until(up("web", 2))
+	r.do(core.Scale{App: "web", Instances: 1})
+	r.until(up("web", 1))
+	r.end()
+	<-file.closed
+	report, err := replay.Replay(t.Context(), &file.Buffer, core.Config{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Applies < 3 || len(report.Differences) > 0 {
+		t.Errorf("%+v", report)
 	}
 }

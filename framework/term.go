@@ -37,6 +37,7 @@ type term struct {
 	wg    sync.WaitGroup
 
 	session sessionBox
+	record  *recording
 	round   context.Context // of the Apply under way, for the spans of the placer
 }
 
@@ -69,10 +70,14 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 		cfg.Placer = placement.New(p)
 	}
 	cfg.Placer = &watchedPlacer{cfg.Placer, t}
-	if t.core, err = core.Restore(time.Now(), cfg, records); err != nil {
+	now := time.Now()
+	if t.core, err = core.Restore(now, cfg, records); err != nil {
 		return err
 	}
-	records = nil
+	if t.record, err = f.startRecording(now, cfg, records); err != nil {
+		return err
+	}
+	defer t.record.close()
 	if t.wire, err = transport.New(f.cfg.Transport); err != nil {
 		return err
 	}
@@ -150,10 +155,7 @@ func (t *term) loop() {
 		}
 		now := time.Now()
 		s := t.apply(now, inputs)
-		if err := t.cfg.Record.Record(now, inputs, s.effects); err != nil {
-			t.end(err)
-			return
-		}
+		t.record.round(now, inputs, s.effects)
 		for _, r := range s.effects.Replies {
 			if to := batch[r.Input].reply; to != nil {
 				s.replies = append(s.replies, pendingReply{to, r})
