@@ -77,8 +77,9 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	for _, f := range state.GetGetFrameworks().GetFrameworks() {
 		info := f.GetFrameworkInfo()
 		roles := info.GetRoles()
-		if len(roles) == 0 && info.Role != nil { //lint:ignore SA1019 frameworks without MULTI_ROLE have nothing else
-			roles = []string{info.GetRole()} //lint:ignore SA1019 as above
+		role := info.GetRole() //lint:ignore SA1019 frameworks without MULTI_ROLE have nothing else
+		if len(roles) == 0 && role != "" {
+			roles = []string{role}
 		}
 		s.Frameworks = append(s.Frameworks, FrameworkStatus{
 			ID: info.GetId().GetValue(), Name: info.GetName(), Roles: append([]string{}, roles...),
