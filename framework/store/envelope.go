@@ -115,17 +115,16 @@ func parseEnvelope(value []byte) (kind string, version int, payload []byte, reas
 	}
 	kind, versionText, _ := strings.Cut(fields[0], "/")
 	version, ok := canonicalInt(versionText)
-	sum, err := strconv.ParseUint(fields[1], 16, 32)
 	size, ok2 := canonicalInt(fields[2])
-	if !validKind(kind) || !ok || version < 1 || err != nil || len(fields[1]) != 8 || !ok2 {
+	if !validKind(kind) || !ok || version < 1 || !ok2 {
 		return "", 0, nil, "its first line is malformed"
 	}
 	payload = value[end+1:]
 	if len(payload) != size {
 		return "", 0, nil, fmt.Sprintf("it has %d bytes, its first line says %d", len(payload), size)
 	}
-	if got := envelopeSum(fields[0], payload); uint64(got) != sum {
-		return "", 0, nil, fmt.Sprintf("its checksum is %08x, its first line says %08x", got, sum)
+	if sum := fmt.Sprintf("%08x", envelopeSum(fields[0], payload)); sum != fields[1] {
+		return "", 0, nil, fmt.Sprintf("its checksum is %s, its first line says %q", sum, fields[1])
 	}
 	return kind, version, payload, ""
 }
