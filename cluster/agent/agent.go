@@ -225,6 +225,7 @@ type state struct {
 	saving bool              // a change waits to be written down
 	leaves bool              // for good: the checkpoint goes
 
+	caller    caller // on whose behalf the loop acts
 	suspended bool
 	closing   bool
 	idle      chan struct{} // made by Close, closed when no container is left

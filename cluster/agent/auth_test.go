@@ -304,3 +304,33 @@ func TestACLsGuardContainersAndFiles(t *testing.T) {
 
 // codecRecord frames one record.
 func codecRecord(text string) string { return fmt.Sprintf("%d\n%s", len(text), text) }
+
+func TestAgentsLeaveOutWhatMayNotBeSeen(t *testing.T) {
+	m := newTestMaster(t)
+	var rules []string
+	for _, action := range []string{"view_tasks", "view_executors", "view_containers"} {
+		rules = append(rules, fmt.Sprintf(`%q: [{"principals": {"values": ["eng"]}, "users": {"values": ["alice"]}}, {"principals": {"values": ["eng"]}, "users": {"type": "NONE"}}]`, action))
+	}
+	a, _ := guarded(t, m, `{`+strings.Join(rules, ",")+`, "view_flags": [{"principals": {"values": ["eng"]}, "flags": {"type": "NONE"}}],
+		"view_frameworks": [{"principals": {"values": ["nobody"]}, "users": {"type": "ANY"}}]}`)
+	launchCustom(t, m, a, executorInfo("hidden", idle), "hidden-task") // as the framework's user, root
+	alice := executorInfo("shown", idle)
+	alice.Command.User = proto.String("alice")
+	launchCustom(t, m, a, alice, "shown-task")
+	for _, typ := range []agentpb.Call_Type{agentpb.Call_GET_EXECUTORS, agentpb.Call_GET_TASKS, agentpb.Call_GET_STATE, agentpb.Call_GET_CONTAINERS} {
+		for _, principal := range []string{"eng", "ops"} {
+			_, text := answerOf(t, a, "/api/v1", named(principal), fmt.Sprintf(`{"type":%q}`, typ))
+			if !strings.Contains(text, `"shown`) || strings.Contains(text, `"hidden`) != (principal == "ops") {
+				t.Errorf("%v shows %s: %s", typ, principal, text)
+			}
+		}
+	}
+	for _, path := range []string{"/state", "/containers", "/monitor/statistics"} {
+		for _, principal := range []string{"eng", "ops"} {
+			_, text := get(t, a, path, named(principal))
+			if !strings.Contains(text, `"shown`) || strings.Contains(text, `"hidden`) != (principal == "ops") || path == "/state" && strings.Contains(text, `"work_dir"`) != (principal == "ops") {
+				t.Errorf("%s shows %s: %s", path, principal, text)
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 )
 
@@ -80,7 +81,13 @@ func (a *Agent) counted(h http.Handler) http.Handler {
 
 // do runs f on the loop for a request. It answers 503 and reports false if the agent has ended.
 func (a *Agent) do(w http.ResponseWriter, r *http.Request, f func()) bool {
-	if err := a.loop.Do(r.Context(), f); err != nil {
+	p := auth.FromContext(r.Context())
+	err := a.loop.Do(r.Context(), func() {
+		a.caller = caller{true, p}
+		defer func() { a.caller = caller{} }()
+		f()
+	})
+	if err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "Agent is shutting down")
 		return false
 	}

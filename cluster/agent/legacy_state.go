@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -68,7 +69,9 @@ func (a *Agent) stateObject() object {
 	if a.masterInfo != nil {
 		o.add("master_hostname", a.masterInfo.GetHostname())
 	}
-	o.add("flags", a.flagsObject())
+	if a.may(auth.ViewFlags) {
+		o.add("flags", a.flagsObject())
+	}
 	if a.cfg.Domain != nil {
 		o.add("domain", message{a.cfg.Domain})
 	}
@@ -77,18 +80,19 @@ func (a *Agent) stateObject() object {
 		o.add("estimated_drain_start_time_seconds", number(float64(a.drainedFrom.UnixNano())/1e9))
 	}
 	frameworks, completed := []object{}, []object{}
-	for _, f := range sorted(a.frameworks) {
-		frameworks = append(frameworks, frameworkObject(f))
-	}
-	for _, f := range a.completed {
-		completed = append(completed, frameworkObject(f))
-	}
+	a.allFrameworks(func(f *framework, over bool) {
+		if over {
+			completed = append(completed, a.frameworkObject(f))
+		} else {
+			frameworks = append(frameworks, a.frameworkObject(f))
+		}
+	})
 	o.add("frameworks", frameworks)
 	o.add("completed_frameworks", completed)
 	return o
 }
 
-func frameworkObject(f *framework) object {
+func (a *Agent) frameworkObject(f *framework) object {
 	o := object{
 		{"id", f.id()}, {"name", f.info.GetName()}, {"user", f.info.GetUser()},
 		{"failover_timeout", number(f.info.GetFailoverTimeout())}, {"checkpoint", f.info.GetCheckpoint()},
@@ -103,18 +107,18 @@ func frameworkObject(f *framework) object {
 		o.add("role", f.info.GetRole())
 	}
 	executors, completed := []object{}, []object{}
-	for _, e := range sorted(f.executors) {
-		executors = append(executors, executorObject(e))
+	for _, e := range a.visibleExecutors(sorted(f.executors)) {
+		executors = append(executors, a.executorObject(e))
 	}
-	for _, e := range f.completed {
-		completed = append(completed, executorObject(e))
+	for _, e := range a.visibleExecutors(f.completed) {
+		completed = append(completed, a.executorObject(e))
 	}
 	o.add("executors", executors)
 	o.add("completed_executors", completed)
 	return o
 }
 
-func executorObject(e *executor) object {
+func (a *Agent) executorObject(e *executor) object {
 	held := e.heldResources()
 	o := object{
 		{"id", e.id()}, {"name", e.info.GetName()}, {"source", e.info.GetSource()},
@@ -130,10 +134,10 @@ func executorObject(e *executor) object {
 		o.add("type", e.info.GetType().String())
 	}
 	tasks, queued, completed := []object{}, []object{}, []object{}
-	for _, t := range e.completed {
+	for _, t := range a.visibleTasks(e.framework, e.completed) {
 		completed = append(completed, taskObject(t.wire))
 	}
-	for _, t := range sorted(e.tasks) {
+	for _, t := range a.visibleTasks(e.framework, sorted(e.tasks)) {
 		switch t.stage {
 		case taskQueued:
 			queued = append(queued, queuedObject(t))

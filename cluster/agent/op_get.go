@@ -77,13 +77,17 @@ func (a *Agent) getResourceProviders(*agentpb.Call) (*agentpb.Response, *problem
 	return &agentpb.Response{Type: agentpb.Response_GET_RESOURCE_PROVIDERS.Enum(), GetResourceProviders: &agentpb.Response_GetResourceProviders{}}, nil
 }
 
-// allFrameworks calls f for each framework, those of the past included.
+// allFrameworks calls f for each framework that may be seen, those of the past included.
 func (a *Agent) allFrameworks(f func(fw *framework, completed bool)) {
 	for _, fw := range sorted(a.frameworks) {
-		f(fw, false)
+		if a.sees(fw) {
+			f(fw, false)
+		}
 	}
 	for _, fw := range a.completed {
-		f(fw, true)
+		if a.sees(fw) {
+			f(fw, true)
+		}
 	}
 }
 
@@ -91,7 +95,7 @@ func (a *Agent) taskLists() *agentpb.Response_GetTasks {
 	get := &agentpb.Response_GetTasks{}
 	a.allFrameworks(func(f *framework, _ bool) {
 		for _, e := range append(sorted(f.executors), f.completed...) {
-			for _, t := range sorted(e.tasks) {
+			for _, t := range a.visibleTasks(f, sorted(e.tasks)) {
 				wire := clone(t.wire)
 				switch t.stage {
 				case taskQueued:
@@ -102,7 +106,7 @@ func (a *Agent) taskLists() *agentpb.Response_GetTasks {
 					get.TerminatedTasks = append(get.TerminatedTasks, wire)
 				}
 			}
-			for _, t := range e.completed {
+			for _, t := range a.visibleTasks(f, e.completed) {
 				get.CompletedTasks = append(get.CompletedTasks, clone(t.wire))
 			}
 		}
@@ -113,10 +117,10 @@ func (a *Agent) taskLists() *agentpb.Response_GetTasks {
 func (a *Agent) executorLists() *agentpb.Response_GetExecutors {
 	get := &agentpb.Response_GetExecutors{}
 	a.allFrameworks(func(f *framework, _ bool) {
-		for _, e := range sorted(f.executors) {
+		for _, e := range a.visibleExecutors(sorted(f.executors)) {
 			get.Executors = append(get.Executors, &agentpb.Response_GetExecutors_Executor{ExecutorInfo: e.info})
 		}
-		for _, e := range f.completed {
+		for _, e := range a.visibleExecutors(f.completed) {
 			get.CompletedExecutors = append(get.CompletedExecutors, &agentpb.Response_GetExecutors_Executor{ExecutorInfo: e.info})
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/mesos/agentpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -29,6 +30,9 @@ func (a *Agent) measurable(nested, standalone bool) []measured {
 	var list []measured
 	for _, c := range sorted(a.containers) {
 		if c.nested() && !nested || c.executor == nil && !c.nested() && !standalone {
+			continue
+		}
+		if c.executor != nil && !a.may(auth.ViewContainers, a.userOf(c.executor.framework, c.executor.info.GetCommand())) {
 			continue
 		}
 		m := measured{entry: &agentpb.Response_GetContainers_Container{ContainerId: c.id, ContainerStatus: a.statusOf(c)}}

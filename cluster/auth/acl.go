@@ -39,6 +39,12 @@ const (
 	MarkAgentsGone             Action = "mark_agents_gone"
 	PruneImages                Action = "prune_images"
 
+	// What is shown: objects are the users of frameworks, tasks and executors.
+	ViewFrameworks Action = "view_frameworks"
+	ViewTasks      Action = "view_tasks"
+	ViewExecutors  Action = "view_executors"
+	ViewContainers Action = "view_containers"
+
 	// Containers: objects are the users of the executors that they belong to, or of the command that is to run.
 	AccessSandboxes                   Action = "access_sandboxes"
 	AttachContainersInput             Action = "attach_containers_input"
@@ -77,7 +83,7 @@ var kinds = map[Action]kind{
 	GetQuotas:          {objects: "roles", roles: true},
 	UpdateQuotas:       {objects: "roles", roles: true},
 	UpdateWeights:      {objects: "roles", roles: true},
-	ViewRoles:          {objects: "roles", roles: true, unenforced: true},
+	ViewRoles:          {objects: "roles", roles: true},
 	GetEndpoints:       {objects: "paths"},
 	ViewFlags:          {objects: "flags", wholesale: true},
 	SetLogLevel:        {objects: "level", wholesale: true},
@@ -93,6 +99,11 @@ var kinds = map[Action]kind{
 	ReactivateAgents:           {objects: "agents", wholesale: true},
 	MarkAgentsGone:             {objects: "agents", wholesale: true},
 	PruneImages:                {objects: "images", wholesale: true},
+
+	ViewFrameworks: {objects: "users"},
+	ViewTasks:      {objects: "users"},
+	ViewExecutors:  {objects: "users"},
+	ViewContainers: {objects: "users"},
 
 	AccessSandboxes:                   {objects: "users"},
 	AttachContainersInput:             {objects: "users"},
@@ -110,10 +121,6 @@ var kinds = map[Action]kind{
 	RemoveStandaloneContainers:        {objects: "users", wholesale: true},
 
 	// What the embedded cluster shows whole or does not have.
-	"view_frameworks":                  {objects: "users", unenforced: true},
-	"view_tasks":                       {objects: "users", unenforced: true},
-	"view_executors":                   {objects: "users", unenforced: true},
-	"view_containers":                  {objects: "users", unenforced: true},
 	"view_standalone_containers":       {objects: "users", wholesale: true, unenforced: true},
 	"register_agents":                  {objects: "agents", wholesale: true, unenforced: true},
 	"view_resource_providers":          {objects: "resource_providers", wholesale: true, unenforced: true},

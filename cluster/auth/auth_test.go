@@ -351,8 +351,8 @@ func TestWrongACLsSayWhere(t *testing.T) {
 }
 
 func TestRulesWithoutEffectAreNamed(t *testing.T) {
-	acls := &ACLs{Rules: map[Action][]Rule{"view_tasks": {{Any(), None()}}, RunTasks: {{Any(), Any()}}, "view_roles": {}}}
-	if diff := cmp.Diff([]Action{"view_tasks"}, acls.Unenforced()); diff != "" {
+	acls := &ACLs{Rules: map[Action][]Rule{"register_agents": {{Any(), None()}}, RunTasks: {{Any(), Any()}}, "view_resource_providers": {}}}
+	if diff := cmp.Diff([]Action{"register_agents"}, acls.Unenforced()); diff != "" {
 		t.Error(diff)
 	}
 }

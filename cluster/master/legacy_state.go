@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -44,10 +45,10 @@ func (m *Master) legacyState() object {
 		agents = append(agents, m.legacyAgent(m.agents[id]))
 	}
 	used := m.used()
-	for _, id := range sortedKeys(m.frameworks) {
-		frameworks = append(frameworks, m.legacyFramework(m.frameworks[id], resourcesOfPool(used[id])))
+	for _, f := range m.visible() {
+		frameworks = append(frameworks, m.legacyFramework(f, resourcesOfPool(used[f.id])))
 	}
-	for _, f := range m.completed {
+	for _, f := range m.visibleCompleted() {
 		completed = append(completed, m.legacyFramework(f, nil))
 	}
 	capabilities := []string{}
@@ -56,6 +57,9 @@ func (m *Master) legacyState() object {
 	}
 	flags := object{}
 	all := m.flags()
+	if !m.may(auth.ViewFlags) {
+		clear(all)
+	}
 	for _, name := range sortedKeys(all) {
 		flags.add(name, all[name])
 	}
@@ -168,13 +172,13 @@ func (m *Master) legacyFramework(f *framework, used []*mesospb.Resource) object 
 		o.add("role", i.GetRole())
 	}
 	tasks, unreachable, completed, offers := []object{}, []object{}, []object{}, []object{}
-	for _, id := range sortedKeys(f.tasks) {
-		tasks = append(tasks, legacyTask(f.tasks[id]))
+	for _, t := range m.tasksOf(f) {
+		tasks = append(tasks, legacyTask(t))
 	}
-	for _, t := range f.unreachable.list {
+	for _, t := range m.visibleTasks(f.unreachable.list) {
 		unreachable = append(unreachable, legacyTask(t))
 	}
-	for _, t := range f.completedTasks.list {
+	for _, t := range m.visibleTasks(f.completedTasks.list) {
 		completed = append(completed, legacyTask(t))
 	}
 	for _, id := range sortedKeys(f.offers) {
@@ -235,6 +239,9 @@ func (m *Master) legacyExecutors(f *framework) []object {
 		a := m.agents[id]
 		for _, e := range sortedKeys(a.executors[f.id]) {
 			info := a.executors[f.id][e]
+			if !m.seesExecutor(f.id, info) {
+				continue
+			}
 			o := object{
 				{"executor_id", e}, {"name", info.GetName()}, {"framework_id", f.id},
 				{"command", protoJSON(info.GetCommand())}, {"resources", legacyResources(info.GetResources())},
@@ -335,12 +342,12 @@ func (m *Master) serveFrameworks(w http.ResponseWriter, r *http.Request) {
 	m.respondWith(w, r, func() any {
 		frameworks, completed := []object{}, []object{}
 		used := m.used()
-		for _, id := range sortedKeys(m.frameworks) {
-			if only == "" || only == id {
-				frameworks = append(frameworks, m.legacyFramework(m.frameworks[id], resourcesOfPool(used[id])))
+		for _, f := range m.visible() {
+			if only == "" || only == f.id {
+				frameworks = append(frameworks, m.legacyFramework(f, resourcesOfPool(used[f.id])))
 			}
 		}
-		for _, f := range m.completed {
+		for _, f := range m.visibleCompleted() {
 			if only == "" || only == f.id {
 				completed = append(completed, m.legacyFramework(f, nil))
 			}
@@ -370,7 +377,7 @@ func (m *Master) serveStateSummary(w http.ResponseWriter, r *http.Request) {
 			in[key].states[s]++
 			in[key].peers[peer] = true
 		}
-		for _, f := range m.frameworks {
+		for _, f := range m.visible() {
 			each := func(t *task) {
 				count(byAgent, t.agentID, f.id, t.state)
 				count(byFramework, f.id, t.agentID, t.state)
@@ -396,8 +403,8 @@ func (m *Master) serveStateSummary(w http.ResponseWriter, r *http.Request) {
 			agents = append(agents, finish(m.legacyAgent(m.agents[id]), byAgent[id], "framework_ids"))
 		}
 		used := m.used()
-		for _, id := range sortedKeys(m.frameworks) {
-			frameworks = append(frameworks, finish(m.legacyFrameworkSummary(m.frameworks[id], resourcesOfPool(used[id])), byFramework[id], "slave_ids"))
+		for _, f := range m.visible() {
+			frameworks = append(frameworks, finish(m.legacyFrameworkSummary(f, resourcesOfPool(used[f.id])), byFramework[f.id], "slave_ids"))
 		}
 		return object{{"hostname", m.Info().GetHostname()}, {"slaves", agents}, {"frameworks", frameworks}}
 	})
@@ -425,7 +432,7 @@ func (m *Master) serveTasks(w http.ResponseWriter, r *http.Request) {
 				continue
 			}
 			each := func(t *task) {
-				if want := q.Get("task_id"); want == "" || want == t.id {
+				if want := q.Get("task_id"); (want == "" || want == t.id) && m.seesTask(t) {
 					tasks = append(tasks, t)
 				}
 			}

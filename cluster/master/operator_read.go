@@ -154,10 +154,10 @@ func (m *Master) opGetFrameworks() *masterpb.Response {
 func (m *Master) getFrameworks() *masterpb.Response_GetFrameworks {
 	r := &masterpb.Response_GetFrameworks{}
 	used := m.used()
-	for _, id := range sortedKeys(m.frameworks) {
-		r.Frameworks = append(r.Frameworks, m.frameworkPB(m.frameworks[id], used[id]))
+	for _, f := range m.visible() {
+		r.Frameworks = append(r.Frameworks, m.frameworkPB(f, used[f.id]))
 	}
-	for _, f := range m.completed {
+	for _, f := range m.visibleCompleted() {
 		r.CompletedFrameworks = append(r.CompletedFrameworks, m.frameworkPB(f, nil))
 	}
 	return r
@@ -235,7 +235,9 @@ func (m *Master) getExecutors() *masterpb.Response_GetExecutors {
 		a := m.agents[id]
 		for _, f := range sortedKeys(a.executors) {
 			for _, e := range sortedKeys(a.executors[f]) {
-				r.Executors = append(r.Executors, &masterpb.Response_GetExecutors_Executor{ExecutorInfo: a.executors[f][e], AgentId: a.info.Id})
+				if info := a.executors[f][e]; m.seesExecutor(f, info) {
+					r.Executors = append(r.Executors, &masterpb.Response_GetExecutors_Executor{ExecutorInfo: info, AgentId: a.info.Id})
+				}
 			}
 		}
 	}
@@ -260,13 +262,13 @@ func (m *Master) opGetTasks() *masterpb.Response {
 func (m *Master) getTasks() *masterpb.Response_GetTasks {
 	r := &masterpb.Response_GetTasks{}
 	for f := range m.allFrameworks {
-		for _, id := range sortedKeys(f.tasks) {
-			r.Tasks = append(r.Tasks, f.tasks[id].pb())
+		for _, t := range m.tasksOf(f) {
+			r.Tasks = append(r.Tasks, t.pb())
 		}
-		for _, t := range f.unreachable.list {
+		for _, t := range m.visibleTasks(f.unreachable.list) {
 			r.UnreachableTasks = append(r.UnreachableTasks, t.pb())
 		}
-		for _, t := range f.completedTasks.list {
+		for _, t := range m.visibleTasks(f.completedTasks.list) {
 			r.CompletedTasks = append(r.CompletedTasks, t.pb())
 		}
 	}
@@ -304,6 +306,9 @@ func (m *Master) opGetWeights() *masterpb.Response {
 	r := &masterpb.Response{Type: masterpb.Response_GET_WEIGHTS.Enum()}
 	weights := m.alloc.Weights()
 	for _, role := range sortedKeys(weights) {
+		if !m.seesRole(role) {
+			continue
+		}
 		if r.GetWeights == nil {
 			r.GetWeights = &masterpb.Response_GetWeights{}
 		}

@@ -31,10 +31,10 @@ func (m *Master) roleSummaries() []*roleSummary {
 		}
 		return s
 	}
-	for _, id := range sortedKeys(m.frameworks) {
-		for _, r := range m.frameworks[id].roles {
+	for _, f := range m.visible() {
+		for _, r := range f.roles {
 			s := at(r)
-			s.frameworks = append(s.frameworks, id)
+			s.frameworks = append(s.frameworks, f.id)
 		}
 	}
 	for r := range weights {
@@ -61,7 +61,9 @@ func (m *Master) roleSummaries() []*roleSummary {
 	}
 	var out []*roleSummary
 	for _, name := range sortedKeys(all) {
-		out = append(out, all[name])
+		if m.seesRole(name) {
+			out = append(out, all[name])
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/mesos/codec"
@@ -21,6 +22,7 @@ type subscriber struct {
 	stream *httpapi.Stream
 	timer  *loop.Timer
 	since  int
+	caller caller // who it is, and may see what
 }
 
 const maxSubscribers = 1000
@@ -34,7 +36,7 @@ var operatorHeartbeat = &masterpb.Event{Type: masterpb.Event_HEARTBEAT.Enum()}
 
 // serveSubscribeOperator opens the stream and writes it until it ends.
 func (m *Master) serveSubscribeOperator(w http.ResponseWriter, r *http.Request, cd codec.Codec) {
-	s := &subscriber{stream: httpapi.NewStream(cd)}
+	s := &subscriber{stream: httpapi.NewStream(cd), caller: caller{true, auth.FromContext(r.Context())}}
 	drop := func() {
 		if _, ok := m.subscribers[s]; ok {
 			delete(m.subscribers, s)
@@ -55,9 +57,11 @@ func (m *Master) serveSubscribeOperator(w http.ResponseWriter, r *http.Request, 
 			delete(m.subscribers, oldest)
 			oldest.close()
 		}
-		s.stream.Send(&masterpb.Event{Type: masterpb.Event_SUBSCRIBED.Enum(), Subscribed: &masterpb.Event_Subscribed{
-			GetState: m.getState(), HeartbeatIntervalSeconds: proto.Float64(m.cfg.HeartbeatInterval.Seconds()),
-		}})
+		m.as(s.caller, func() {
+			s.stream.Send(&masterpb.Event{Type: masterpb.Event_SUBSCRIBED.Enum(), Subscribed: &masterpb.Event_Subscribed{
+				GetState: m.getState(), HeartbeatIntervalSeconds: proto.Float64(m.cfg.HeartbeatInterval.Seconds()),
+			}})
+		})
 		m.beatOperator(s)
 	})
 	if err != nil {
@@ -77,25 +81,35 @@ func (m *Master) beatOperator(s *subscriber) {
 	s.timer = m.loop.After(m.cfg.HeartbeatInterval, func() { m.beatOperator(s) })
 }
 
-// publish sends an event to all subscribers; it is made only if there are any.
-func (m *Master) publish(event func() *masterpb.Event) {
+// publish sends an event to all subscribers who may see what it is about; it is made only if there are any.
+func (m *Master) publish(seen func() bool, event func() *masterpb.Event) {
 	if len(m.subscribers) == 0 {
 		return
 	}
-	e := event()
+	var e *masterpb.Event
+	m.as(caller{}, func() { e = event() })
 	for s := range m.subscribers {
-		s.stream.Send(e)
+		ok := m.cfg.Authorizer == nil
+		if !ok {
+			m.as(s.caller, func() { ok = seen() })
+		}
+		if ok {
+			s.stream.Send(e)
+		}
 	}
 }
 
+// everybody may see agents.
+func everybody() bool { return true }
+
 func (m *Master) publishTaskAdded(t *task) {
-	m.publish(func() *masterpb.Event {
+	m.publish(func() bool { return m.seesTask(t) }, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_TASK_ADDED.Enum(), TaskAdded: &masterpb.Event_TaskAdded{Task: t.pb()}}
 	})
 }
 
 func (m *Master) publishTaskUpdated(t *task, s *mesospb.TaskStatus) {
-	m.publish(func() *masterpb.Event {
+	m.publish(func() bool { return m.seesTask(t) }, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_TASK_UPDATED.Enum(), TaskUpdated: &masterpb.Event_TaskUpdated{
 			FrameworkId: &mesospb.FrameworkID{Value: &t.framework.id}, Status: s, State: t.state.Enum(),
 		}}
@@ -103,31 +117,31 @@ func (m *Master) publishTaskUpdated(t *task, s *mesospb.TaskStatus) {
 }
 
 func (m *Master) publishFrameworkAdded(f *framework) {
-	m.publish(func() *masterpb.Event {
+	m.publish(func() bool { return m.sees(f) }, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_FRAMEWORK_ADDED.Enum(), FrameworkAdded: &masterpb.Event_FrameworkAdded{Framework: m.frameworkPB(f, nil)}}
 	})
 }
 
 func (m *Master) publishFrameworkUpdated(f *framework) {
-	m.publish(func() *masterpb.Event {
+	m.publish(func() bool { return m.sees(f) }, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_FRAMEWORK_UPDATED.Enum(), FrameworkUpdated: &masterpb.Event_FrameworkUpdated{Framework: m.frameworkPB(f, m.usedBy(f.id))}}
 	})
 }
 
 func (m *Master) publishFrameworkRemoved(f *framework) {
-	m.publish(func() *masterpb.Event {
+	m.publish(func() bool { return m.sees(f) }, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_FRAMEWORK_REMOVED.Enum(), FrameworkRemoved: &masterpb.Event_FrameworkRemoved{FrameworkInfo: f.info}}
 	})
 }
 
 func (m *Master) publishAgentAdded(a *agent) {
-	m.publish(func() *masterpb.Event {
+	m.publish(everybody, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_AGENT_ADDED.Enum(), AgentAdded: &masterpb.Event_AgentAdded{Agent: m.agentPB(a)}}
 	})
 }
 
 func (m *Master) publishAgentRemoved(a *agent) {
-	m.publish(func() *masterpb.Event {
+	m.publish(everybody, func() *masterpb.Event {
 		return &masterpb.Event{Type: masterpb.Event_AGENT_REMOVED.Enum(), AgentRemoved: &masterpb.Event_AgentRemoved{AgentId: a.info.Id}}
 	})
 }

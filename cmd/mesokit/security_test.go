@@ -109,10 +109,10 @@ func TestRunShowsItsCertificate(t *testing.T) {
 }
 
 func TestDevNamesACLsWithoutEffect(t *testing.T) {
-	o := devSecurity{acls: `{"view_tasks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}], "run_tasks": []}`}
+	o := devSecurity{acls: `{"register_agents": [{"principals": {"type": "ANY"}, "agents": {"type": "NONE"}}], "run_tasks": []}`}
 	var stderr bytes.Buffer
 	o.stderr = func() io.Writer { return &stderr }
-	if _, err := o.config(); err != nil || stderr.String() != "mesokit: --acls: the embedded Mesos does not enforce view_tasks\n" {
+	if _, err := o.config(); err != nil || stderr.String() != "mesokit: --acls: the embedded Mesos does not enforce register_agents\n" {
 		t.Errorf("got %v, %q", err, &stderr)
 	}
 }
