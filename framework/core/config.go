@@ -53,7 +53,12 @@ func (c *Config) complete() {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
+		} else if *d > 0 {
+			*d = max(*d, time.Millisecond) // the resolution of timers
 		}
+	}
+	for _, d := range []*time.Duration{&c.LaunchTimeout, &c.KillRetry, &c.ReconcileRetry, &c.InverseOfferWait} {
+		*d = max(*d, 0)
 	}
 	def(&c.LaunchTimeout, time.Minute)
 	def(&c.KillRetry, 10*time.Second)

@@ -20,16 +20,21 @@ func (c *Core) status(s *mesospb.TaskStatus) {
 	if !known {
 		c.unknownTask(id, e, s)
 	}
-	if len(s.GetUuid()) > 0 {
-		c.call(acknowledgeCall(s))
+	if len(s.GetUuid()) == 0 {
+		return
 	}
+	if s.GetAgentId() == nil { // there is nobody to acknowledge it to
+		c.note(Note{Kind: NoteWarning, Index: -1, Task: strings.Clone(id), Text: "a status with an uuid and without an agent"})
+		return
+	}
+	c.call(acknowledgeCall(s))
 }
 
 // eventOf maps what Mesos reports to an event. The reason matters little: section 4 of the behaviour specification.
 func eventOf(s *mesospb.TaskStatus) (Event, bool) {
 	switch s.GetState() {
 	case mesospb.TaskState_TASK_STAGING:
-		return SawStaging, s.State != nil
+		return SawStaging, s != nil && s.State != nil
 	case mesospb.TaskState_TASK_STARTING:
 		return SawStarting, true
 	case mesospb.TaskState_TASK_RUNNING:
