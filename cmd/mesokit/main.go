@@ -3,9 +3,12 @@
 //	mesokit demo        an embedded cluster with a framework that serves a web page
 //	mesokit dev         an embedded cluster in the foreground
 //	mesokit run -- CMD  a command as a Mesos task
+//	mesokit scheduler   the ready-made scheduler, which keeps applications running
+//	mesokit app         what it runs: submit, ls, scale, logs, explain and more
 //
-// Exit codes: 0 success, 1 failure, 2 bad usage, 124 a --timeout ran out, 130 interrupted; run
-// exits with the exit code of the task.
+// Exit codes: 0 success, 1 failure (an application that is not valid, a command that the scheduler refuses, a scheduler that
+// does not answer), 2 bad usage, 124 a --timeout ran out, 130 interrupted; run exits with the exit code of the task, and dev and
+// scheduler with 0 when they are interrupted.
 package main
 
 import (
@@ -104,7 +107,7 @@ func newRoot() *cobra.Command {
 			return usagef("--output %q: want text or json", format)
 		}
 	}
-	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun())
+	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp())
 	return root
 }
 

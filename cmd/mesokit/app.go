@@ -1,0 +1,381 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/mesokit/mesokit/framework/apiclient"
+)
+
+// Variables of the environment that stand for flags of app.
+const (
+	envAPI   = "MESOKIT_API"
+	envToken = "MESOKIT_TOKEN"
+)
+
+func newApp() *cobra.Command {
+	cmd := groupOf(&cobra.Command{
+		Use:   "app",
+		Short: "Submit, show, steer and explain the applications of a scheduler",
+		Long: `app talks to the API of mesokit scheduler. Where several schedulers stand in for each other, any of them will do, and --api may list
+more than one. APP is the name of an application, APP/N its instance number N.`,
+		Example: `  mesokit app submit --wait web.json
+  mesokit app ls
+  mesokit app scale web 5
+  mesokit app explain web
+  mesokit app logs -f web/0`,
+	})
+	f := cmd.PersistentFlags()
+	f.String("api", "", "URL of the scheduler's API, several with commas (or $"+envAPI+"; default "+apiclient.DefaultAddress+")")
+	f.String("token-file", "", "file with nothing but the token for the API (or the token itself in $"+envToken+")")
+	f.String("api-user", "", "authenticate to the API as this user, with the token as password")
+	f.String("api-ca", "", "file with the certificate authorities to trust for the API, in PEM; default: those of the system")
+	cmd.AddCommand(newAppSubmit(), newAppUpdate(), newAppValidate(), newAppList(), newAppShow(), newAppScale(), newAppRestart(), newAppRemove(),
+		newAppSteer(apiclient.Pause, "Stop a deployment from going on"),
+		newAppSteer(apiclient.Resume, "Let a paused or stalled deployment go on"),
+		newAppSteer(apiclient.Promote, "Let a deployment go on after its canaries"),
+		newAppSteer(apiclient.Rollback, "Return to the version before"),
+		newAppLogs(), newAppExplain(), newAppEvents(), newAppOrphans(), newAppGuard())
+	return cmd
+}
+
+// openAPI returns the client that the flags describe.
+func openAPI(cmd *cobra.Command) (*apiclient.Client, error) {
+	flag := func(name string) string { s, _ := cmd.Flags().GetString(name); return s }
+	var cfg apiclient.Config
+	if addresses := cmp.Or(flag("api"), os.Getenv(envAPI)); addresses != "" {
+		cfg.Addresses = strings.Split(addresses, ",")
+	}
+	cfg.Token = os.Getenv(envToken)
+	if file := flag("token-file"); file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usagef("--token-file: %w", err)
+		}
+		if cfg.Token = strings.TrimSpace(string(text)); cfg.Token == "" {
+			return nil, usagef("--token-file %s is empty", file)
+		}
+	}
+	if user := flag("api-user"); user != "" {
+		if cfg.Token == "" {
+			return nil, usagef("--api-user %s needs a password: put it into a file and name that with --token-file, or into $%s", user, envToken)
+		}
+		cfg.User, cfg.Password, cfg.Token = user, cfg.Token, ""
+	}
+	if ca := flag("api-ca"); ca != "" {
+		var err error
+		if cfg.TLS, err = new(connection).trust(ca); err != nil {
+			return nil, err
+		}
+	}
+	c, err := apiclient.New(cfg)
+	if err != nil {
+		return nil, usagef("--api: %w", err)
+	}
+	return c, nil
+}
+
+// withAPI runs a command with a client, and says what to do about its error.
+func withAPI(run func(cmd *cobra.Command, c *apiclient.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := openAPI(cmd)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		err = run(cmd, c, args)
+		if _, told := errors.AsType[*exitError](err); !told && err != nil && cmd.Context().Err() != nil {
+			return &exitError{exitInterrupted, errors.New("interrupted")}
+		}
+		return advise(err)
+	}
+}
+
+// advise adds what to do to an error of the API.
+func advise(err error) error {
+	if _, ok := errors.AsType[*apiclient.UnreachableError](err); ok {
+		return fmt.Errorf("%w; start one with mesokit scheduler, or say where it is with --api or $%s", err, envAPI)
+	}
+	p, ok := errors.AsType[*apiclient.Problem](err)
+	if !ok {
+		return err
+	}
+	advice := map[string]string{
+		"no-such-app":     "mesokit app ls shows those there are",
+		"no-such-version": "mesokit app show tells which are kept",
+		"deploying":       "wait, use --force, or see mesokit app rollback",
+		"guarded":         "see mesokit app guard",
+		"not-leading":     "see the logs of the schedulers",
+	}[p.Type]
+	switch p.Status {
+	case http.StatusUnauthorized:
+		advice = "name a --token-file, or put the token into $" + envToken
+	case http.StatusForbidden:
+		advice = "use a token that may write"
+	}
+	if advice == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, advice)
+}
+
+// parseInstance reads APP or APP/N; index is -1 for a whole application.
+func parseInstance(text string) (name string, index int, err error) {
+	name, digits, one := strings.Cut(text, "/")
+	if index = -1; one {
+		if index, err = strconv.Atoi(digits); err != nil || index < 0 {
+			return "", 0, usagef("%q: want APP or APP/N, with N from 0", text)
+		}
+	}
+	if name == "" {
+		return "", 0, usagef("%q: want the name of an application", text)
+	}
+	return name, index, nil
+}
+
+// outcome is what commands tell in JSON.
+type outcome struct {
+	App  string `json:"app"`
+	Text string `json:"text"`
+}
+
+func newAppList() *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "Show all applications", Args: wanting(cobra.NoArgs),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, _ []string) error {
+			apps, err := c.Apps(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if wantsJSON(cmd) {
+				return emit(cmd, apps, "")
+			}
+			if len(apps) == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "There are no applications. Try: mesokit app submit FILE")
+				return nil
+			}
+			return emit(cmd, nil, "%s", appTable(apps))
+		}),
+	}
+}
+
+func appTable(apps []apiclient.App) string {
+	t := newTable("app", "up", "waiting", "done", "given up", "version", "state", "changed")
+	for _, a := range apps {
+		t.AppendRow(table.Row{a.Name, upOf(&a), a.Waiting, a.Reached, a.GivenUp, a.Version, stateOfApp(&a), ago(a.Changed)})
+	}
+	return t.Render()
+}
+
+// upOf is how many instances of how many are up.
+func upOf(a *apiclient.App) string {
+	if a.Daemon {
+		return fmt.Sprintf("%d on %d agents", a.Up, placesOf(a))
+	}
+	return fmt.Sprintf("%d of %d", a.Up, a.Instances)
+}
+
+// placesOf is how many instances there are, those that go included.
+func placesOf(a *apiclient.App) int {
+	n := a.Waiting + a.Reached + a.GivenUp
+	for state, tasks := range a.Tasks {
+		if state != "ended" && state != "lost" {
+			n += tasks
+		}
+	}
+	return n
+}
+
+func stateOfApp(a *apiclient.App) string {
+	switch {
+	case a.Removing:
+		return "is being removed"
+	case a.Deployment != "":
+		return "deployment " + a.Deployment
+	case a.GivenUp > 0:
+		return "given up in part"
+	case a.Waiting > 0:
+		return "waits"
+	case settled(a):
+		return "ok"
+	}
+	return "changes"
+}
+
+// ago is a time for humans.
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
+	case t.IsZero():
+		return ""
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return t.Local().Format("2006-01-02")
+}
+
+func newAppShow() *cobra.Command {
+	var definition bool
+	var version uint32
+	cmd := &cobra.Command{
+		Use: "show APP", Short: "Show an application and its instances", Args: wanting(cobra.ExactArgs(1)),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			if version != 0 {
+				raw, err := c.Version(ctx, args[0], version)
+				if err != nil {
+					return err
+				}
+				return printDefinition(out, raw)
+			}
+			a, err := c.App(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if definition {
+				return printDefinition(out, a.Definition)
+			}
+			tasks, err := c.Tasks(ctx, apiclient.TaskFilter{Apps: args})
+			if err != nil {
+				return err
+			}
+			if wantsJSON(cmd) {
+				return emit(cmd, struct {
+					*apiclient.AppDetails
+					Instances []apiclient.Task `json:"instance_list"`
+				}{a, tasks}, "")
+			}
+			return printApp(out, a, tasks)
+		}),
+	}
+	cmd.Flags().BoolVar(&definition, "definition", false, "print the definition, to change and submit it")
+	cmd.Flags().Uint32Var(&version, "version", 0, "print the definition of this version")
+	return cmd
+}
+
+func printDefinition(w io.Writer, raw []byte) error {
+	_, err := fmt.Fprintln(w, indent(raw))
+	return err
+}
+
+func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) error {
+	lines := []string{fmt.Sprintf("%s: %s up, version %d of %s, %s", a.Name, upOf(&a.App), a.Version, strings.Trim(fmt.Sprint(a.Versions), "[]"), stateOfApp(&a.App))}
+	if d := a.Last; d != nil {
+		line := fmt.Sprintf("deployment %d from version %d to %d: %s, %d instances switched, %d ready", d.Number, d.From, d.To, d.State, d.Switched, d.Ready)
+		if d.Text != "" {
+			line += ": " + d.Text
+		}
+		lines = append(lines, line)
+	}
+	t := newTable("instance", "state", "health", "version", "host", "ports", "task", "since", "last")
+	for _, i := range tasks {
+		health, since, last := "", time.Time{}, i.Message
+		if i.State == "running" {
+			health, last = i.Health, ""
+		}
+		if i.Changed != nil {
+			since = *i.Changed
+		}
+		if i.Failures > 0 {
+			last = fmt.Sprintf("failure %d: %s", i.Failures, i.Message)
+		}
+		t.AppendRow(table.Row{i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), clip(last)})
+	}
+	if len(tasks) > 0 {
+		lines = append(lines, t.Render())
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}
+
+func newAppScale() *cobra.Command {
+	var w waitOptions
+	cmd := &cobra.Command{
+		Use: "scale APP N", Short: "Set the number of instances", Args: wanting(cobra.ExactArgs(2)),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			n, err := strconv.Atoi(args[1])
+			if err != nil || n < 0 {
+				return usagef("%q: want a number of instances from 0", args[1])
+			}
+			return w.command(cmd, c, args[0], func() (string, error) { return c.Scale(cmd.Context(), args[0], n) })
+		}),
+	}
+	w.flags(cmd)
+	return cmd
+}
+
+func newAppRestart() *cobra.Command {
+	var w waitOptions
+	var force, replace bool
+	cmd := &cobra.Command{
+		Use: "restart APP[/N]", Short: "Replace all instances under the rules for updates, or kill one, which starts again", Args: wanting(cobra.ExactArgs(1)),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			name, index, err := parseInstance(args[0])
+			if err != nil {
+				return err
+			}
+			if replace && index < 0 {
+				return usagef("--replace is for one instance: want APP/N")
+			}
+			return w.command(cmd, c, name, func() (string, error) {
+				switch {
+				case replace:
+					return c.ReplaceInstance(cmd.Context(), name, index)
+				case index >= 0:
+					return c.RestartInstance(cmd.Context(), name, index)
+				}
+				return c.Restart(cmd.Context(), name, force)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace a deployment that is under way")
+	cmd.Flags().BoolVar(&replace, "replace", false, "give up on the instance where it is, and on its volumes: it starts anew anywhere")
+	w.flags(cmd)
+	return cmd
+}
+
+func newAppRemove() *cobra.Command {
+	var w waitOptions
+	cmd := &cobra.Command{
+		Use: "rm APP…", Short: "Kill all instances, destroy their volumes and forget the application", Args: wanting(cobra.MinimumNArgs(1)),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			for _, name := range args {
+				w.gone = true
+				if err := w.command(cmd, c, name, func() (string, error) { return c.Remove(cmd.Context(), name) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	}
+	w.flags(cmd)
+	return cmd
+}
+
+func newAppSteer(what apiclient.Steer, short string) *cobra.Command {
+	var w waitOptions
+	cmd := &cobra.Command{
+		Use: string(what) + " APP", Short: short, Args: wanting(cobra.ExactArgs(1)),
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			w.back = what == apiclient.Rollback
+			return w.command(cmd, c, args[0], func() (string, error) { return c.Steer(cmd.Context(), args[0], what) })
+		}),
+	}
+	if what != apiclient.Pause {
+		w.flags(cmd)
+	}
+	return cmd
+}
