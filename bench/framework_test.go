@@ -26,7 +26,7 @@ func BenchmarkFramework(b *testing.B) {
 	for _, tasks := range []int{50_000, 100_000} {
 		b.Run(fmt.Sprintf("tasks=%d", tasks), func(b *testing.B) {
 			var launch, restart time.Duration
-					n := 0
+			n := 0
 			for b.Loop() {
 				l, r := launchAndRestart(b, agents, tasks)
 				launch, restart = launch+l, restart+r
@@ -54,7 +54,7 @@ func launchAndRestart(b *testing.B, agents, tasks int) (launch, restart time.Dur
 		}
 		defer db.Close()
 		f, err := framework.New(framework.Config{Name: "bench", Master: c.Master(), Store: db, Apps: apps,
-			Log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})),
+			Log:  slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})),
 			Core: core.Config{Book: placement.BookConfig{ReviveEvery: 200 * time.Millisecond}}})
 		if err != nil {
 			b.Fatal(err)
