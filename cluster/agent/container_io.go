@@ -9,7 +9,9 @@ package agent
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,13 +138,24 @@ func (o *containerIO) read(from, to *os.File, typ agentpb.ProcessIO_Data_Type) {
 	}
 }
 
+// publish hands output to those who listen, and lets the process wait for those who are slow, but not for those who have stopped reading.
 func (o *containerIO) publish(m *agentpb.ProcessIO) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for s := range o.listeners {
+	listeners := slices.Collect(maps.Keys(o.listeners))
+	for _, s := range listeners {
 		s.Send(m)
 	}
+	o.mu.Unlock()
+	for _, s := range listeners {
+		s.AwaitRoom(outputBacklog, outputPatience)
+	}
 }
+
+// How much output may wait for who listens before the process waits too, and for how long that is.
+const (
+	outputBacklog  = 4 << 20
+	outputPatience = 5 * time.Second
+)
 
 // listen sends what is written from now on to a stream. It reports false if nothing will be.
 func (o *containerIO) listen(s *httpapi.Stream) bool {

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
@@ -51,6 +52,8 @@ func (a *Agent) serve(l net.Listener) {
 		ErrorLog:    log.New(io.Discard, "", 0), // broken connections of clients
 		Handler:     a.counted(outer),
 		BaseContext: func(net.Listener) context.Context { return ctx },
+
+		ReadHeaderTimeout: time.Minute,
 	}
 	a.requests.Lock()
 	a.server, a.stopRequests, a.requests.closed = server, cancel, false

@@ -152,6 +152,9 @@ func (m *Master) disconnect(f *framework, stream *httpapi.Stream) {
 	if f.stream != stream || m.frameworks[f.id] != f {
 		return
 	}
+	if stream.Overrun() {
+		m.log.Warn("framework reads its events too slowly", "framework", f.id, "waiting_bytes", httpapi.MaxBacklog)
+	}
 	m.log.Info("framework disconnected", "framework", f.id, "name", f.info.GetName(), "failover_timeout", f.info.GetFailoverTimeout())
 	f.heartbeat.Stop()
 	f.stream, f.streamID, f.connected = nil, "", false

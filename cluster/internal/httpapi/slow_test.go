@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mesokit/mesokit/cluster/internal/memnet"
+	"github.com/mesokit/mesokit/mesos/codec"
+	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
+)
+
+// message is an event of about so many bytes.
+func message(size int) proto.Message {
+	return &schedulerpb.Event{Type: schedulerpb.Event_MESSAGE.Enum(), Message: &schedulerpb.Event_Message{
+		AgentId: &mesospb.AgentID{Value: proto.String("a")}, ExecutorId: &mesospb.ExecutorID{Value: proto.String("e")}, Data: make([]byte, size),
+	}}
+}
+
+// stream serves a stream in a bubble to a client that has read the header of the answer and nothing more.
+func stream(t *testing.T, f func(s *Stream, body io.ReadCloser)) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		l, err := network.Listen(t.Context(), "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewStream(codec.Protobuf)
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Serve(r.Context(), w) })}
+		go server.Serve(l)
+		tr := &http.Transport{DialContext: network.DialContext}
+		resp, err := (&http.Client{Transport: tr}).Get("http://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(s, resp.Body)
+		resp.Body.Close()
+		server.Close()
+		tr.CloseIdleConnections()
+		<-s.Done()
+	})
+}
+
+func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
+	stream(t, func(s *Stream, _ io.ReadCloser) {
+		sent := 0
+		for !s.Overrun() && sent < 2*MaxBacklog {
+			s.Send(message(1 << 20))
+			sent += 1 << 20
+			synctest.Wait()
+		}
+		if sent > MaxBacklog+4<<20 || sent < MaxBacklog {
+			t.Errorf("ended after %d bytes, want %d", sent, MaxBacklog)
+		}
+		<-s.Done() // though its write was blocked
+		if len(s.queue) > 0 {
+			t.Error("messages are kept for nobody")
+		}
+	})
+}
+
+func TestOneMessageMayBeAsLargeAsItLikes(t *testing.T) {
+	stream(t, func(s *Stream, body io.ReadCloser) {
+		s.Send(message(MaxBacklog + 1<<20))
+		s.Send(message(10)) // as a heartbeat after it
+		s.Close()
+		n, err := io.Copy(io.Discard, body)
+		if err != nil || n < MaxBacklog+1<<20 || s.Overrun() {
+			t.Errorf("read %d bytes (%v), overrun %v", n, err, s.Overrun())
+		}
+	})
+}
+
+func TestAClosedStreamDoesNotWaitForItsClientForEver(t *testing.T) {
+	stream(t, func(s *Stream, _ io.ReadCloser) {
+		s.Send(message(1 << 20))
+		synctest.Wait()
+		began := time.Now()
+		s.Close()
+		<-s.Done()
+		if d := time.Since(began); d != Linger {
+			t.Errorf("ended after %v, want %v", d, Linger)
+		}
+	})
+}
+
+func TestWhoProducesWaitsForASlowClientButNotForADeadOne(t *testing.T) {
+	stream(t, func(s *Stream, body io.ReadCloser) {
+		began := time.Now()
+		go func() { // a megabyte a second, ten times
+			for range 10 {
+				if _, err := io.CopyN(io.Discard, body, 1<<20); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+			}
+		}()
+		for range 10 {
+			s.Send(message(1 << 20))
+			s.AwaitRoom(2<<20, 5*time.Second)
+		}
+		if d := time.Since(began); d < 6*time.Second || s.Overrun() {
+			t.Errorf("ten megabytes were taken in %v, overrun %v", d, s.Overrun())
+		}
+		time.Sleep(time.Minute) // it has stopped reading
+		began = time.Now()
+		for range 10 {
+			s.Send(message(1 << 20))
+			s.AwaitRoom(2<<20, 5*time.Second)
+		}
+		if !s.Overrun() {
+			t.Error("the dead client is still there")
+		}
+		if d := time.Since(began); d != 5*time.Second {
+			t.Errorf("the dead client was given %v, want 5s", d)
+		}
+	})
+}
+
+func TestABodyThatStallsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		l, err := network.Listen(t.Context(), "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ReadCall(w, r, &schedulerpb.Call{}) })}
+		go server.Serve(l)
+		defer server.Close()
+		ask := func(head string) (string, time.Duration) {
+			conn, err := network.DialContext(context.Background(), "tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			began := time.Now()
+			go io.WriteString(conn, head)
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Error(err)
+			}
+			line, _, _ := strings.Cut(string(answer), "\r\n")
+			return line, time.Since(began)
+		}
+		const post = "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\n"
+		if line, d := ask(post + "Content-Length: 100\r\n\r\n{\"type\""); line != "HTTP/1.1 400 Bad Request" || d != BodyTimeout {
+			t.Errorf("%q after %v", line, d)
+		}
+		if line, d := ask(post + "Content-Length: 99999999999\r\n\r\n{"); line != "HTTP/1.1 413 Request Entity Too Large" || d > time.Second {
+			t.Errorf("%q after %v", line, d)
+		}
+	})
+}
