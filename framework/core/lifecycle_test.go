@@ -42,12 +42,12 @@ func offerAll(s *sim.Script) {
 	}
 }
 
-func app(name, more string) string {
+func define(name, more string) string {
 	return `{"name":"` + name + `","resources":{"cpus":1,"mem":64},"command":{"cmd":"run"}` + more + `}`
 }
 
 func TestAFailureIsRetriedLaterEachTime(t *testing.T) {
-	s := start(t, app("web", `,"retry":{"time":"2s","max_time":"10s","total_retries":4}`), 1)
+	s := start(t, define("web", `,"retry":{"time":"2s","max_time":"10s","total_retries":4}`), 1)
 	for k, wait := range []time.Duration{2, 4, 8, 10} {
 		s.Status("web/0", failed)
 		s.Pass(wait*time.Second - time.Millisecond)
@@ -74,7 +74,7 @@ func TestAFailureIsRetriedLaterEachTime(t *testing.T) {
 }
 
 func TestBackoffStartsAnewAfterAHealthyTime(t *testing.T) {
-	s := start(t, app("web", `,"retry":{"time":"2s","reset_after":"1m"}`), 1)
+	s := start(t, define("web", `,"retry":{"time":"2s","reset_after":"1m"}`), 1)
 	s.Status("web/0", failed)
 	s.Pass(2 * time.Second)
 	offerAll(s)
@@ -87,13 +87,13 @@ func TestBackoffStartsAnewAfterAHealthyTime(t *testing.T) {
 }
 
 func TestGoalsEnd(t *testing.T) {
-	s := start(t, app("once", `,"goal":"once"`), 1)
+	s := start(t, define("once", `,"goal":"once"`), 1)
 	s.Status("once/0", failed)
 	s.Pass(time.Hour)
 	offerAll(s)
 	s.ExpectLaunches(0)
 
-	s = start(t, app("batch", `,"goal":"finish","instances":2`), 2)
+	s = start(t, define("batch", `,"goal":"finish","instances":2`), 2)
 	s.Status("batch/0", failed)
 	s.Status("batch/1", finished)
 	s.Pass(time.Minute)
@@ -112,7 +112,7 @@ func TestGoalsEnd(t *testing.T) {
 	offerAll(s)
 	s.ExpectLaunches(0)
 
-	s = start(t, app("web", ""), 1)
+	s = start(t, define("web", ""), 1)
 	s.Status("web/0", finished)
 	s.Pass(time.Minute)
 	offerAll(s)
@@ -120,7 +120,7 @@ func TestGoalsEnd(t *testing.T) {
 }
 
 func TestAKillIsRepeatedAndHurries(t *testing.T) {
-	s := start(t, app("web", `,"kill_grace_period":"30s"`), 1)
+	s := start(t, define("web", `,"kill_grace_period":"30s"`), 1)
 	id := s.TaskOf("web/0")
 	s.Do(core.Scale{App: "web", Instances: 0})
 	s.ExpectKills(id)
@@ -150,7 +150,7 @@ func TestAKillIsRepeatedAndHurries(t *testing.T) {
 }
 
 func TestUnreachableTasksWaitAsLongAsTheyShould(t *testing.T) {
-	s := start(t, app("web", `,"unreachable":{"replace_after":"5m"}`), 1)
+	s := start(t, define("web", `,"unreachable":{"replace_after":"5m"}`), 1)
 	old := s.TaskOf("web/0")
 	unreachable := func() { s.TaskStatus(old, mesospb.TaskState_TASK_UNREACHABLE, sim.Answer) }
 	unreachable()
@@ -171,7 +171,7 @@ func TestUnreachableTasksWaitAsLongAsTheyShould(t *testing.T) {
 		t.Fatalf("%+v", i)
 	}
 
-	s = start(t, app("web", `,"unreachable":{"wait":true}`), 1)
+	s = start(t, define("web", `,"unreachable":{"wait":true}`), 1)
 	id := s.TaskOf("web/0")
 	s.Status("web/0", mesospb.TaskState_TASK_UNREACHABLE)
 	s.Pass(1000 * time.Hour)
@@ -192,7 +192,7 @@ func TestUnreachableTasksWaitAsLongAsTheyShould(t *testing.T) {
 }
 
 func TestALostTaskThatTurnsUpIsTakenBack(t *testing.T) {
-	s := start(t, app("web", ""), 1)
+	s := start(t, define("web", ""), 1)
 	id := s.TaskOf("web/0")
 	s.Status("web/0", mesospb.TaskState_TASK_GONE, sim.Answer)
 	s.ExpectState("web/0", core.Lost)
@@ -230,7 +230,7 @@ func TestAPodIsOneThing(t *testing.T) {
 func TestDaemonsRunOnEveryMatchingAgent(t *testing.T) {
 	s := sim.NewScript(t, core.Config{})
 	s.Register("fw")
-	s.Submit(app("log", `,"daemon":true,"instances":0,"constraints":[["hostname","LIKE","a.*"]]`))
+	s.Submit(define("log", `,"daemon":true,"instances":0,"constraints":[["hostname","LIKE","a.*"]]`))
 	offerAll(s)
 	s.ExpectLaunches(3)
 	s.Run()

@@ -22,7 +22,7 @@ func TestWritesComeBeforeTheCallsThatNeedThem(t *testing.T) {
 	}) {
 		t.Error("the framework id is not written with the first SUBSCRIBED")
 	}
-	s.Submit(app("web", ""))
+	s.Submit(define("web", ""))
 	o := s.NewOffer("a1", "cpus:4;mem:1024")
 	out = s.Step(core.MesosEvent{Event: sim.OffersEvent(o)})
 	id := s.TaskOf("web/0")
@@ -50,7 +50,7 @@ func TestWritesComeBeforeTheCallsThatNeedThem(t *testing.T) {
 func TestALaunchThatNeverArrivedIsFoundOutAndMadeAgain(t *testing.T) {
 	s := sim.NewScript(t, core.Config{})
 	s.Register("fw")
-	s.Submit(app("web", ""))
+	s.Submit(define("web", ""))
 	s.Offer("a1", "cpus:4;mem:1024")
 	id := s.ExpectLaunches(1)[0].GetTaskId().GetValue()
 	s.Crash() // before the ACCEPT was made
@@ -72,7 +72,7 @@ func TestALaunchThatNeverArrivedIsFoundOutAndMadeAgain(t *testing.T) {
 func TestARefusedCallIsAsIfItWasNeverMade(t *testing.T) {
 	s := sim.NewScript(t, core.Config{})
 	s.Register("fw")
-	s.Submit(app("web", ""))
+	s.Submit(define("web", ""))
 	s.Offer("a1", "cpus:4;mem:1024")
 	accept := s.ExpectCalls(schedulerpb.Call_ACCEPT, 1)[0]
 	s.Step(core.CallFailed{Call: accept, Refused: true, Error: "503"})
@@ -85,7 +85,7 @@ func TestARefusedCallIsAsIfItWasNeverMade(t *testing.T) {
 }
 
 func TestReconciliationInsistsUntilAnswered(t *testing.T) {
-	s := start(t, app("web", `,"instances":3`), 3)
+	s := start(t, define("web", `,"instances":3`), 3)
 	ids := []string{s.TaskOf("web/0"), s.TaskOf("web/1"), s.TaskOf("web/2")}
 	s.Register("fw")
 	if c := s.ExpectCalls(schedulerpb.Call_RECONCILE, 1)[0]; len(c.GetReconcile().GetTasks()) != 3 {
@@ -113,7 +113,7 @@ func TestReconciliationInsistsUntilAnswered(t *testing.T) {
 }
 
 func TestOrphansAreReportedAndLeftAlone(t *testing.T) {
-	s := start(t, app("web", `,"instances":1`), 1)
+	s := start(t, define("web", `,"instances":1`), 1)
 	s.TaskStatus("web.7.zz-other", running) // perhaps late
 	if n := len(s.Core.Snapshot().Orphans); n != 0 {
 		t.Fatalf("%d orphans after one status", n)
@@ -182,7 +182,7 @@ func TestAnEmptyStoreAndAKnownFrameworkMeanHandsOff(t *testing.T) {
 }
 
 func TestAnotherFrameworkIDIsNotTakenForGranted(t *testing.T) {
-	s := start(t, app("web", ""), 1)
+	s := start(t, define("web", ""), 1)
 	s.Register("another")
 	s.Refused(core.Scale{App: "web", Instances: 3}, core.ErrGuarded)
 	offerAll(s)
@@ -207,7 +207,7 @@ func TestOffersAreGivenBackAndIdleRolesAreQuiet(t *testing.T) {
 	if n != 3 {
 		t.Fatalf("%d offers declined", n)
 	}
-	s.Submit(app("web", ""))
+	s.Submit(define("web", ""))
 	s.ExpectCalls(schedulerpb.Call_REVIVE, 1)
 	offerAll(s)
 	s.ExpectLaunches(1)
@@ -230,7 +230,7 @@ func TestWhatDoesNotFitSaysWhy(t *testing.T) {
 }
 
 func TestBadRecordsAreRefusedByName(t *testing.T) {
-	s := start(t, app("web", ""), 1)
+	s := start(t, define("web", ""), 1)
 	for key := range s.Records {
 		for _, bad := range []string{"", "{}", "mesokit core.app/1 00000000 2\n{}", string(s.Records[key][:len(s.Records[key])/2])} {
 			e := *s.Engine
@@ -259,7 +259,7 @@ func TestBadRecordsAreRefusedByName(t *testing.T) {
 }
 
 func TestNotesCountOnOverRestarts(t *testing.T) {
-	s := start(t, app("web", ""), 1)
+	s := start(t, define("web", ""), 1)
 	last := s.Notes[len(s.Notes)-1].Seq
 	for k, n := range s.Notes {
 		if k > 0 && n.Seq <= s.Notes[k-1].Seq {
@@ -274,7 +274,7 @@ func TestNotesCountOnOverRestarts(t *testing.T) {
 }
 
 func TestSnapshotsDoNotChange(t *testing.T) {
-	s := start(t, app("web", `,"instances":2`), 2)
+	s := start(t, define("web", `,"instances":2`), 2)
 	before := s.Core.Snapshot()
 	i, c := before.App("web").Instance(0), before.App("web").Counts
 	state := i.Task.State
