@@ -86,6 +86,8 @@ func typeName(e ast.Expr) string {
 
 // packages are those that pages speak of, by the name they have in code.
 var packages = map[string]string{
+	"framework": "framework", "app": "framework/app", "core": "framework/core", "placement": "framework/placement", "store": "framework/store",
+	"election": "framework/election", "server": "framework/server",
 	"driver": "driver", "scheduler": "client/scheduler", "executor": "client/executor", "operator": "client/operator",
 	"detector": "client/detector", "transport": "client/transport", "resources": "mesos/resources", "codec": "mesos/codec",
 	"recordio": "mesos/recordio", "duration": "mesos/duration", "cluster": "cluster",
