@@ -92,35 +92,110 @@ func cpuTime() time.Duration {
 }
 
 func BenchmarkPlace(b *testing.B) {
+	mixed := placement.Mix(placement.Weighted{Scorer: placement.BinPack(), Weight: 3}, placement.Weighted{Scorer: placement.Spread(), Weight: 1})
+	own := placement.ScorerFunc(func(_ *placement.Demand, c *placement.Candidate) float64 {
+		return 1 / float64(1+c.Placed)
+	})
 	for _, bm := range []struct {
+		name                string
+		cfg                 placement.Config
 		offers, tasks, apps int
 		cpus                float64
-		placed              int
-		cfg                 placement.Config
-		name                string
+		running             int // instances that run already
+		placed              int // at least
 	}{
-		{10000, 200, 10, 0.5, 200, placement.Config{}, "constraints"},
-		{10000, 200, 200, 0.5, 200, placement.Config{}, "constraints"},
-		{10000, 200, 10, 0.5, 200, placement.Config{Scorer: placement.Spread()}, "spread"},
-		{10000, 200, 10, 0.5, 200, placement.Config{Scorer: placement.Mix(placement.Weighted{Scorer: placement.BinPack(), Weight: 3}, placement.Weighted{Scorer: placement.Spread(), Weight: 1})}, "mix"},
-		{10000, 200, 10, 0.5, 200, placement.Config{GoodEnough: 0.9}, "enough"},
-		{10000, 200, 10, 1000, 0, placement.Config{}, "nofit"},
-		{10000, 200, 200, 1000, 0, placement.Config{}, "nofit"},
-		{1000, 1000, 10, 0.5, 800, placement.Config{}, "constraints"},
-		{1000, 1000, 200, 0.5, 1000, placement.Config{}, "constraints"},
+		{"constraints", placement.Config{}, 10000, 200, 10, 0.5, 0, 200},
+		{"constraints", placement.Config{}, 10000, 200, 10, 0.5, 100000, 180},
+		{"constraints", placement.Config{}, 10000, 200, 200, 0.5, 0, 200},
+		{"spread", placement.Config{Scorer: placement.Spread()}, 10000, 200, 10, 0.5, 0, 200},
+		{"mix", placement.Config{Scorer: mixed}, 10000, 200, 10, 0.5, 0, 200},
+		{"own scorer", placement.Config{Scorer: own}, 10000, 200, 10, 0.5, 0, 200},
+		{"good enough", placement.Config{GoodEnough: 0.9}, 10000, 200, 10, 0.5, 0, 200},
+		{"no fit", placement.Config{}, 10000, 200, 10, 1000, 0, 0},
+		{"no fit", placement.Config{}, 10000, 200, 200, 1000, 0, 0},
+		{"constraints", placement.Config{}, 1000, 200, 10, 0.5, 0, 180},
+		{"constraints", placement.Config{}, 1000, 1000, 10, 0.5, 0, 800},
+		{"constraints", placement.Config{}, 1000, 1000, 200, 0.5, 0, 950},
 	} {
-		b.Run(fmt.Sprintf("%s/offers=%d/tasks=%d/apps=%d", bm.name, bm.offers, bm.tasks, bm.apps), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%s/offers=%d/tasks=%d/apps=%d/running=%d", bm.name, bm.offers, bm.tasks, bm.apps, bm.running), func(b *testing.B) {
 			list, pending := prepare(manyOffers(bm.offers)), manyTasks(bm.tasks, bm.apps, bm.cpus)
+			running := manyRunning(list, pending, bm.running)
 			p := placement.New(bm.cfg)
+			p.Place(&placement.Cycle{Offers: list, Pending: pending, Placed: running}) // makes the indexes
 			b.ReportAllocs()
 			n, before := 0, cpuTime()
 			for b.Loop() {
-				n = len(p.Place(&placement.Cycle{Offers: list, Pending: pending}).Assignments)
+				n = len(p.Place(&placement.Cycle{Offers: list, Pending: pending, Placed: running}).Assignments)
 			}
 			if n < bm.placed {
 				b.Errorf("placed %d, want %d at least", n, bm.placed)
 			}
 			b.ReportMetric((cpuTime()-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
 		})
+	}
+}
+
+// manyRunning spreads n instances over groups and agents.
+func manyRunning(list []*placement.Offer, pending []*placement.Task, n int) *placement.Placed {
+	p := placement.NewPlaced()
+	for _, o := range list {
+		p.Observe(o.Agent)
+	}
+	for i := range n {
+		group := fmt.Sprintf("old-%d", i%50)
+		if i%20 == 0 {
+			group = pending[i/20%len(pending)].Group
+		}
+		p.Add(group, list[i*7%len(list)].Agent)
+	}
+	return p
+}
+
+// BenchmarkNaive is the reference of the tests, which looks at everything anew for each task, on the case of
+// BenchmarkPlace with 1000 offers and 200 tasks. It takes more than ten times as long for 10,000.
+func BenchmarkNaive(b *testing.B) {
+	list, pending := prepare(manyOffers(1000)), manyTasks(200, 10, 0.5)
+	before := cpuTime()
+	for b.Loop() {
+		newNaive(&placement.Cycle{Offers: list}, nil, nil).place(pending)
+	}
+	b.ReportMetric((cpuTime()-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+}
+
+// BenchmarkOdd places tasks whose needs are more than amounts: a fixed port, a new volume, one that is nowhere.
+func BenchmarkOdd(b *testing.B) {
+	list := prepare(manyOffers(10000))
+	for name, d := range map[string]*placement.Demand{
+		"fixed port": {Ports: []placement.Port{placement.FixedPort(31500)}},
+		"volume":     {Volumes: []placement.Volume{{MB: 1000}}},
+		"nowhere":    {Volumes: []placement.Volume{{ID: "gone"}}},
+		"no port":    {Ports: []placement.Port{placement.FixedPort(80)}},
+		"revocable":  {Resources: []*mesospb.Resource{resources.NewCPUs(1, resources.WithRevocable())}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			pending := tasks(d, 200)
+			d.Group, d.Role = "g", "services"
+			d.Resources = append(d.Resources, resources.NewMem(64))
+			p := placement.New(placement.Config{})
+			for b.Loop() {
+				p.Place(&placement.Cycle{Offers: list, Pending: pending})
+			}
+		})
+	}
+}
+
+// BenchmarkBook takes in 10,000 offers and declines them: what arrival costs, preparation for placement included.
+func BenchmarkBook(b *testing.B) {
+	list := manyOffers(10000)
+	now := time.Unix(0, 0)
+	book := placement.NewBook(placement.BookConfig{})
+	b.ReportAllocs()
+	for b.Loop() {
+		book.Add(now, list...)
+		book.Unfit(book.Offers(), nil)
+		if len(book.Step(now).Declines) != 1 {
+			b.Fatal("nothing declined")
+		}
+		now = now.Add(time.Minute)
 	}
 }

@@ -32,6 +32,18 @@ type misfit struct {
 func (f *fitter) find(list []*mesospb.Resource, n *needs) (found []*mesospb.Resource, why misfit, ok bool) {
 	f.volumes, f.numbers = f.volumes[:0], f.numbers[:0]
 	f.work = list
+	// What most lists don't have comes first.
+	for i := range n.ports {
+		if p := n.ports[i]; p != (Port{}) && !anyPort(list, p) {
+			return nil, misfit{ByPorts, n.portNames[i], Lack{n.portNames[i], 1, 0}}, false
+		}
+	}
+	for i := range n.volumes {
+		v := &n.volumes[i]
+		if !slices.ContainsFunc(list, func(r *mesospb.Resource) bool { _, ok := f.suits(r, v, n); return ok }) {
+			return nil, misfit{ByVolume, n.volumeNames[i], Lack{n.volumeNames[i], max(v.MB, 0), 0}}, false
+		}
+	}
 	if len(n.volumes) > 0 {
 		f.work = slices.Clone(list)
 		f.volumes = append(f.volumes, make([]*mesospb.Resource, len(n.volumes))...)
@@ -52,7 +64,7 @@ func (f *fitter) find(list []*mesospb.Resource, n *needs) (found []*mesospb.Reso
 		})
 		for _, i := range f.order {
 			if f.volumes[i] = f.takeVolume(&n.volumes[i], n); f.volumes[i] == nil {
-				return nil, f.noVolume(&n.volumes[i], n), false
+				return nil, f.noVolume(i, n), false
 			}
 		}
 	}
@@ -243,21 +255,29 @@ func lowest(rs resources.Ranges, from uint64) (uint64, bool) {
 	return 0, false
 }
 
-func (f *fitter) noVolume(v *Volume, n *needs) misfit {
-	what := "disk"
-	switch {
-	case v.ID != "":
-		what = "volume " + v.ID
-	case v.Type != mesospb.Resource_DiskInfo_Source_UNKNOWN:
-		what = v.Type.String() + " disk"
+// anyPort reports whether the list holds a port that would do.
+func anyPort(list []*mesospb.Resource, p Port) bool {
+	for _, r := range list {
+		if r.GetName() != resources.NamePorts || r.Revocable != nil {
+			continue
+		}
+		for _, x := range r.GetRanges().GetRange() {
+			if max(x.GetBegin(), p.From) <= min(x.GetEnd(), p.To) {
+				return true
+			}
+		}
 	}
-	most := 0.0
+	return false
+}
+
+func (f *fitter) noVolume(i int, n *needs) misfit {
+	v, most := &n.volumes[i], 0.0
 	for _, r := range f.work {
 		if _, ok := f.suits(r, v, n); ok {
 			most = max(most, r.GetScalar().GetValue())
 		}
 	}
-	return misfit{ByVolume, what, Lack{what, max(v.MB, 0), most}}
+	return misfit{ByVolume, n.volumeNames[i], Lack{n.volumeNames[i], max(v.MB, 0), most}}
 }
 
 // noResource names the first wish that can't be had on its own, or else the last, which the others leave nothing for.
@@ -310,15 +330,8 @@ func (f *fitter) size(r, wanted *mesospb.Resource) float64 {
 }
 
 func (f *fitter) noPorts(n *needs) misfit {
-	have := resources.Ports(f.work)
-	what := resources.NamePorts
-	for _, p := range n.ports {
-		if p != (Port{}) && len(have.Intersect(resources.Ranges{{Begin: p.From, End: p.To}})) == 0 {
-			what = "port " + p.String()
-			return misfit{ByPorts, what, Lack{what, 1, 0}}
-		}
-	}
-	return misfit{ByPorts, what, Lack{what, float64(len(n.ports)), float64(min(have.Size(), uint64(len(n.ports))))}}
+	have := resources.Ports(f.work).Size()
+	return misfit{ByPorts, resources.NamePorts, Lack{resources.NamePorts, float64(len(n.ports)), float64(min(have, uint64(len(n.ports))))}}
 }
 
 // String returns 8080, 8000-8999, or any.

@@ -15,6 +15,8 @@ type needs struct {
 	volumes []Volume
 	// odd says that dim is not the whole truth: the fitter has to look.
 	odd bool
+	// portNames and volumeNames name ports and volumes in explanations.
+	portNames, volumeNames []string
 	// windows says that some ports can't be just any.
 	windows bool
 }
@@ -46,6 +48,7 @@ func needsOf(d *Demand, t *Task) needs {
 		}
 	}
 	for _, v := range n.volumes {
+		n.volumeNames = append(n.volumeNames, v.name())
 		if v.ID == "" && v.Type == mesospb.Resource_DiskInfo_Source_UNKNOWN {
 			n.dim[dimDisk] = addUp(n.dim[dimDisk], max(0, resources.ToFixed(v.MB)))
 		}
@@ -53,6 +56,7 @@ func needsOf(d *Demand, t *Task) needs {
 	n.dim[dimPorts] = int64(len(n.ports))
 	for _, p := range n.ports {
 		n.windows = n.windows || p != Port{}
+		n.portNames = append(n.portNames, "port "+p.String())
 	}
 	n.odd = n.odd || n.windows
 	for d, v := range n.dim {
@@ -61,6 +65,16 @@ func needsOf(d *Demand, t *Task) needs {
 		}
 	}
 	return n
+}
+
+func (v *Volume) name() string {
+	switch {
+	case v.ID != "":
+		return "volume " + v.ID
+	case v.Type != mesospb.Resource_DiskInfo_Source_UNKNOWN:
+		return v.Type.String() + " disk"
+	}
+	return resources.NameDisk
 }
 
 // plainNeeds sums what a list asks for of each dimension, whatever the reservations.

@@ -19,6 +19,8 @@ type naive struct {
 	known  []*placement.Agent
 	home   string
 	done   bool // Cycle.Complete
+
+	expressions map[string]*regexp.Regexp
 }
 
 type naiveSite struct {
@@ -34,7 +36,7 @@ type naiveTask struct {
 }
 
 func newNaive(c *placement.Cycle, running []naiveTask, known []*placement.Agent) *naive {
-	n := &naive{offers: c.Offers, placed: slices.Clone(running), known: known, home: c.HomeRegion, done: c.Complete}
+	n := &naive{offers: c.Offers, placed: slices.Clone(running), known: known, home: c.HomeRegion, done: c.Complete, expressions: map[string]*regexp.Regexp{}}
 	for _, o := range c.Offers {
 		at := slices.IndexFunc(n.sites, func(s *naiveSite) bool { return s.agent.ID == o.Agent.ID && s.role == o.Role })
 		if at < 0 {
@@ -59,6 +61,13 @@ func value(a *placement.Agent, f placement.Field) (string, bool) {
 		return a.Region, a.Region != ""
 	}
 	return resources.AttributeText(a.Attributes, string(f))
+}
+
+func (n *naive) expression(text string) *regexp.Regexp {
+	if n.expressions[text] == nil {
+		n.expressions[text] = regexp.MustCompile("^(?:" + text + ")$")
+	}
+	return n.expressions[text]
 }
 
 func (n *naive) count(group string, f placement.Field, v string) (count int) {
@@ -98,7 +107,7 @@ func (n *naive) constraint(d *placement.Demand, c placement.Constraint, a *place
 	v, ok := value(a, c.Field)
 	switch c.Operator {
 	case placement.Unlike:
-		return !ok || !regexp.MustCompile("^(?:"+c.Value+")$").MatchString(v)
+		return !ok || !n.expression(c.Value).MatchString(v)
 	case placement.IsNot:
 		return !ok || v != c.Value
 	}
@@ -108,7 +117,7 @@ func (n *naive) constraint(d *placement.Demand, c placement.Constraint, a *place
 	number, _ := strconv.Atoi(c.Value)
 	switch c.Operator {
 	case placement.Like:
-		return regexp.MustCompile("^(?:" + c.Value + ")$").MatchString(v)
+		return n.expression(c.Value).MatchString(v)
 	case placement.Is:
 		return v == c.Value
 	case placement.Unique:
@@ -129,6 +138,9 @@ func (n *naive) constraint(d *placement.Demand, c placement.Constraint, a *place
 		}
 		return most == 0 || v == best
 	case placement.GroupBy:
+		if c.Value == "" && len(n.known) == 0 {
+			return true // nothing to wait for
+		}
 		values, offered := map[string]bool{}, map[string]bool{}
 		for _, s := range n.sites {
 			if w, ok := value(s.agent, c.Field); ok {
