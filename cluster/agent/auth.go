@@ -90,7 +90,6 @@ func checkClaims(p *auth.Principal, e *executor) *problem {
 // addToken puts an executor's token into its environment, over whatever the framework has put there.
 func (a *Agent) addToken(env environment, e *executor) error {
 	if a.cfg.Tokens == nil {
-		delete(env, envToken) // not the framework's to invent
 		return nil
 	}
 	token, err := a.cfg.Tokens.Token(map[string]string{

@@ -99,7 +99,8 @@ func (a *Agent) mayCall(p *auth.Principal, call *agentpb.Call) bool {
 	actions, aboutContainer := containerActions[call.GetType()]
 	if p != nil && p.Claims != nil {
 		// Executors act on what is in their own container.
-		return aboutContainer && rootOf(id) == p.Claims[auth.ClaimContainer]
+		own, ok := p.Claims[auth.ClaimContainer]
+		return aboutContainer && ok && own == rootOf(id)
 	}
 	switch call.GetType() {
 	case agentpb.Call_GET_FLAGS:

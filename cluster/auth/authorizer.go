@@ -19,7 +19,7 @@ func NewAuthorizer(acls *ACLs) (*Authorizer, error) {
 	}
 	a := &Authorizer{rules: map[Action][]Rule{}, strict: acls.Strict}
 	for _, action := range slices.Sorted(maps.Keys(acls.Rules)) {
-		rules := acls.Rules[action]
+		rules := slices.Clone(acls.Rules[action])
 		if err := checkRules(action, rules); err != nil {
 			return nil, err
 		}

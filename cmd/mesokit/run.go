@@ -48,9 +48,13 @@ func newRun() *cobra.Command {
 exits with its exit code: 128 and the number of the signal if one ended it, that of the first instance which
 failed if there are several. A single COMMAND is given to /bin/sh -c; one with arguments is run as it is.
 
-Without --master an embedded Mesos is started for this one run. Interrupting run kills the tasks.`,
+Without --master an embedded Mesos is started for this one run. Interrupting run kills the tasks.
+
+To get into a cluster that asks who you are, name a --principal and a --secret-file, or set $MESOKIT_PRINCIPAL and
+$MESOKIT_SECRET; where it speaks https with an authority of its own, name that with --ca or $MESOKIT_CA.`,
 		Example: `  mesokit run -- echo hello
   mesokit run --instances 3 -- 'echo "I run in $PWD"'
+  mesokit run --master https://10.0.0.5:5050 --ca ca.pem --principal me --secret-file ~/.mesos-secret -- ./job
   mesokit run --master 10.0.0.5:5050 --cpus 2 --mem 512 --uri http://files/job.tar.gz -- ./job/run --fast`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
