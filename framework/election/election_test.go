@@ -202,11 +202,11 @@ func TestATermEndsBeforeTheLeaseCan(t *testing.T) {
 				synctest.Wait()
 				e.set(broken.err, broken.delay)
 				ctx := c.leads()
-				time.Sleep(8*time.Second - 1)
+				time.Sleep(8*time.Second - time.Nanosecond)
 				if synctest.Wait(); ctx.Err() != nil {
 					t.Fatal("ended too early")
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if synctest.Wait(); !errors.Is(context.Cause(ctx), election.ErrLost) {
 					t.Fatalf("after 8 s: %v", context.Cause(ctx))
 				}

@@ -144,6 +144,8 @@ func (c *commit) swap(ctx context.Context, head Head, d headData, fence store.To
 	swap.Head = next.encode()
 	now, ok, err := c.backend.Swap(ctx, swap)
 	switch {
+	case errors.Is(err, store.ErrFull):
+		return c.full(ctx, head, d, err)
 	case err != nil && IsPermanent(err):
 		return 0, true, c.final(err)
 	case err != nil:
@@ -170,6 +172,33 @@ func (c *commit) swap(ctx context.Context, head Head, d headData, fence store.To
 	}
 	_, _, _ = c.finished(ctx)
 	return now.Revision, true, nil
+}
+
+// full finds out what an answer means that there is no space: etcd gives it to the write that used up the space, too, and does it.
+func (c *commit) full(ctx context.Context, before Head, was headData, problem error) (revision store.Revision, done bool, err error) {
+	var head Head
+	err = c.retry(ctx, func() (err error) {
+		head, err = c.backend.Head(ctx)
+		return err
+	})
+	var d headData
+	if err == nil {
+		d, err = parseHead(head, c.where)
+	}
+	if err != nil {
+		return 0, true, fmt.Errorf("%w: %w: %w", store.ErrUncertain, unmark(problem), unmark(err))
+	}
+	if has, sure := d.has(c.id, was.Commits); has {
+		c.chunks = 0
+		_, _, _ = c.finished(ctx)
+		if d.Commits > was.Commits+1 {
+			return before.Revision, true, nil // others have followed: rather too early than too late
+		}
+		return head.Revision, true, nil
+	} else if !sure {
+		return 0, true, fmt.Errorf("%w: %w", store.ErrUncertain, unmark(problem))
+	}
+	return 0, true, c.final(problem)
 }
 
 // verify makes the checks against what the backend has.
@@ -233,7 +262,7 @@ func (c *commit) writeAhead(ctx context.Context, chunks [][]Write) error {
 		return nil
 	}
 	c.chunks = len(chunks)
-	const parallel = 8
+	const parallel = 4
 	errs := make([]error, parallel)
 	var wg sync.WaitGroup
 	for p := range min(parallel, len(chunks)) {

@@ -221,6 +221,29 @@ func TestAnUnansweredCommitIsUncertain(t *testing.T) {
 	})
 }
 
+// A service that is full says so before or after it has done what it was asked for.
+func TestAFullServiceIsNotBelieved(t *testing.T) {
+	for _, happens := range []bool{false, true} {
+		service := newService()
+		full := false
+		s := connect(t, &client{service: service, fault: func(what string, before bool) error {
+			if full && what == "swap" && before != happens {
+				return Permanent(fmt.Errorf("the service says: %w", store.ErrFull))
+			}
+			return nil
+		}})
+		full = true
+		_, err := s.Commit(t.Context(), store.Batch{Ops: []store.Op{store.Put("a", nil)}})
+		if happens && err != nil || !happens && (!errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUncertain)) {
+			t.Errorf("happens %v: %v", happens, err)
+		}
+		full = false
+		if _, err := s.Get(t.Context(), "a"); (err == nil) != happens {
+			t.Errorf("happens %v: %v", happens, err)
+		}
+	}
+}
+
 func TestDamagedAndNewerLayoutsAreRefused(t *testing.T) {
 	for head, want := range map[string]string{
 		"{":            "malformed",
