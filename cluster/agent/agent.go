@@ -213,6 +213,7 @@ type state struct {
 	frameworks map[string]*framework
 	completed  []*framework // oldest first, at most maxCompletedFrameworks
 	streams    map[streamKey]*stream
+	operations []*mesospb.Operation // that frameworks have not acknowledged, oldest first
 	containers map[string]*container
 	past       map[string]*endedContainer     // nested and standalone ones
 	measuring  bool                           // the memory of containers is measured now and then

@@ -42,6 +42,7 @@ type (
 		ID         string                `json:"id"`
 		Resources  []resourceMessage     `json:"resources"`
 		Frameworks []frameworkCheckpoint `json:"frameworks,omitempty"`
+		Operations []operationMessage    `json:"operations,omitempty"` // not acknowledged
 	}
 
 	frameworkCheckpoint struct {
@@ -72,6 +73,7 @@ type (
 	executorMessage  = statefile.Message[mesospb.ExecutorInfo, *mesospb.ExecutorInfo]
 	taskInfoMessage  = statefile.Message[mesospb.TaskInfo, *mesospb.TaskInfo]
 	taskMessage      = statefile.Message[mesospb.Task, *mesospb.Task]
+	operationMessage = statefile.Message[mesospb.Operation, *mesospb.Operation]
 	statusMessage    = statefile.Message[mesospb.TaskStatus, *mesospb.TaskStatus]
 )
 
@@ -109,6 +111,9 @@ func (a *Agent) snapshot() *checkpoint {
 			}
 		}
 		c.Frameworks = append(c.Frameworks, fc)
+	}
+	for _, o := range a.operations {
+		c.Operations = append(c.Operations, operationMessage{M: o})
 	}
 	return c
 }
@@ -204,6 +209,12 @@ func (a *Agent) recover(c *checkpoint) error {
 			return fmt.Errorf("frameworks[%d]: %w", i, err)
 		}
 	}
+	for i, o := range c.Operations {
+		if len(o.M.GetUuid().GetValue()) != 16 {
+			return fmt.Errorf("operations[%d]: an operation needs a uuid of 16 bytes", i)
+		}
+		a.operations = append(a.operations, o.M)
+	}
 	return nil
 }
 
@@ -279,6 +290,7 @@ func (a *Agent) rejoinAsNew(why string) {
 	a.stopStreams()
 	clear(a.frameworks)
 	clear(a.streams)
+	a.operations = nil
 	base, err := a.findResources()
 	if err != nil {
 		base = a.total // it was found when the agent started

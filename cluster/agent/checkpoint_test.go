@@ -166,6 +166,7 @@ func TestCheckpointThatCannotBeUsed(t *testing.T) {
 		"kind":                 {`"kind": "command"`, `"kind": "odd"`, `frameworks[0]: executors[0]: id "t", kind "odd"`},
 		"update without uuid":  {`"uuid": "MDEyMzQ1Njc4OWFiY2RlZg=="`, `"uuid": "MDEy"`, "updates[0]"},
 		"another task's state": {`"task": {"task_id": {"value": "t"}`, `"task": {"task_id": {"value": "u"}`, "tasks[0]"},
+		"operation":            {`"uuid": {"value": "MDEyMzQ1Njc4OWFiY2RlZg=="}`, `"uuid": {"value": ""}`, "operations[0]"},
 		"negative resource":    {`{"value": 1.5}`, `{"value": -1.5}`, "resources"},
 		"too much reserved":    {`{"value": 1.5}`, `{"value": 15}`, "at least the resources that it had"},
 	} {

@@ -40,6 +40,10 @@ func (a *Agent) receive(m link.Message) {
 		a.onAcknowledgeStatus(m)
 	case link.Checkpoint: // msg_checkpoint.go
 		a.onCheckpoint(m)
+	case link.KeepOperation: // msg_operation.go
+		a.onKeepOperation(m)
+	case link.ForgetOperation: // msg_operation.go
+		a.onForgetOperation(m)
 	case link.Drain: // msg_drain.go
 		a.onDrain(m)
 	default:

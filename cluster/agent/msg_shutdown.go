@@ -20,6 +20,7 @@ func (a *Agent) onShutdownExecutor(m link.ShutdownExecutor) {
 }
 
 func (a *Agent) onShutdownFramework(m link.ShutdownFramework) {
+	a.forgetOperationsOf(m.FrameworkID)
 	f := a.frameworks[m.FrameworkID]
 	if f == nil {
 		a.dropStreams(m.FrameworkID)

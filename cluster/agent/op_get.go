@@ -3,6 +3,8 @@ package agent
 // The reading operator calls. They run on the loop and clone what may change after.
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -68,9 +70,11 @@ func (a *Agent) getAgent(*agentpb.Call) (*agentpb.Response, *problem) {
 	return &agentpb.Response{Type: agentpb.Response_GET_AGENT.Enum(), GetAgent: get}, nil
 }
 
-// getOperations is empty: operations are applied by the master.
+// getOperations lists those that frameworks have not acknowledged: operations are applied by the master.
 func (a *Agent) getOperations(*agentpb.Call) (*agentpb.Response, *problem) {
-	return &agentpb.Response{Type: agentpb.Response_GET_OPERATIONS.Enum(), GetOperations: &agentpb.Response_GetOperations{}}, nil
+	return &agentpb.Response{Type: agentpb.Response_GET_OPERATIONS.Enum(), GetOperations: &agentpb.Response_GetOperations{
+		Operations: slices.Clone(a.operations),
+	}}, nil
 }
 
 func (a *Agent) getResourceProviders(*agentpb.Call) (*agentpb.Response, *problem) {

@@ -165,7 +165,7 @@ func (a *Agent) register() {
 
 // reregister collects what the agent knows.
 func (a *Agent) reregister(d link.Description) link.Reregister {
-	m := link.Reregister{Agent: d}
+	m := link.Reregister{Agent: d, Operations: slices.Clone(a.operations)}
 	for _, f := range sorted(a.frameworks) {
 		m.Frameworks = append(m.Frameworks, f.info)
 		for _, e := range sorted(f.executors) {

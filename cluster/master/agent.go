@@ -34,6 +34,7 @@ type agent struct {
 	inverse   map[string]*inverseOffer // by framework
 	kills     map[string]map[string]link.KillTask
 	ops       map[string]*operation // by uuid
+	orphans   []*mesospb.Operation  // of frameworks that are not known yet
 
 	pings    int // sent since the last pong
 	ping     *loop.Timer

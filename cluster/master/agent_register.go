@@ -248,6 +248,7 @@ func (m *Master) adopt(a *agent, msg *link.Reregister) {
 			f.send(updateEvent(s))
 		}
 	}
+	a.orphans = nil
 	for _, op := range msg.Operations {
 		m.adoptOperation(a, op)
 	}

@@ -105,6 +105,7 @@ func (m *Master) subscribe(s *schedulerpb.Call_Subscribe, stream *httpapi.Stream
 		MasterInfo:               m.Info(),
 	}})
 	m.beat(f, stream)
+	m.adoptOrphans()
 	m.alloc.SetFrameworkActive(f.id, true)
 	m.allocateSoon()
 	return f

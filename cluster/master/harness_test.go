@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -179,6 +180,7 @@ type fakeAgent struct {
 	closed bool
 	mute   bool // does not answer pings
 	pings  int
+	ops    []*mesospb.Operation // to be remembered
 }
 
 func (a *fakeAgent) Receive(_ *link.End, m link.Message) {
@@ -191,6 +193,14 @@ func (a *fakeAgent) Receive(_ *link.End, m link.Message) {
 		}
 		return
 	}
+	switch m := m.(type) {
+	case link.KeepOperation:
+		a.ops = append(a.ops, m.Operation)
+		return
+	case link.ForgetOperation:
+		a.ops = slices.DeleteFunc(a.ops, func(o *mesospb.Operation) bool { return string(o.GetUuid().GetValue()) == string(m.OperationID) })
+		return
+	}
 	a.inbox = append(a.inbox, m)
 	a.signal()
 }
@@ -200,6 +210,13 @@ func (a *fakeAgent) Closed(*link.End) {
 	defer a.mu.Unlock()
 	a.closed = true
 	a.signal()
+}
+
+// operations are those that the agent is to remember.
+func (a *fakeAgent) operations() []*mesospb.Operation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.ops)
 }
 
 func (a *fakeAgent) isClosed() bool {
@@ -313,7 +330,8 @@ func (a *fakeAgent) back(tasks []*mesospb.Task, executors []link.Executor, frame
 	d.Info.Id = &mesospb.AgentID{Value: &a.id}
 	b := a.w.dial(d)
 	b.id = a.id
-	b.end.Send(link.Reregister{Agent: d, Tasks: tasks, Executors: executors, Frameworks: frameworks})
+	b.ops = a.operations()
+	b.end.Send(link.Reregister{Agent: d, Tasks: tasks, Executors: executors, Frameworks: frameworks, Operations: b.ops})
 	return b, expectMsg[link.Reregistered](b)
 }
 

@@ -14,7 +14,8 @@ import (
 
 // Operation feedback (contract, sections 2 and 5): an operation with an id ends in UPDATE_OPERATION_STATUS with a uuid, sent
 // again after 10 s, then at doubling intervals up to 10 min, until it is acknowledged. The master applies operations
-// itself and has the agent keep the result, so they are finished at once; Mesos' agents send the updates.
+// itself and has the agent keep the result, so they are finished at once; Mesos' agents send the updates. Agents remember
+// operations until then, so that another master goes on; those of frameworks that are not back yet wait for them.
 
 // operation is an operation whose last status is not acknowledged.
 type operation struct {
@@ -47,6 +48,7 @@ func (m *Master) recordOperation(f *framework, a *agent, op *mesospb.Offer_Opera
 		},
 	}
 	f.operations[string(o.uuid)], a.ops[string(o.uuid)] = o, o
+	a.send(link.KeepOperation{Operation: o.pb()})
 	m.tellOperation(o)
 }
 
@@ -83,12 +85,28 @@ func (m *Master) loseOperations(a *agent) {
 func (m *Master) adoptOperation(a *agent, known *mesospb.Operation) {
 	f := m.frameworks[known.GetFrameworkId().GetValue()]
 	uuid := known.GetUuid().GetValue()
-	if f == nil || len(uuid) == 0 || a.ops[string(uuid)] != nil || known.GetLatestStatus() == nil {
+	if len(uuid) == 0 || a.ops[string(uuid)] != nil || known.GetLatestStatus() == nil || known.FrameworkId == nil {
+		return
+	}
+	if f == nil {
+		a.orphans = append(a.orphans, known)
 		return
 	}
 	o := &operation{uuid: uuid, framework: f, agent: a, info: known.GetInfo(), status: known.GetLatestStatus(), wait: firstRetry}
 	f.operations[string(o.uuid)], a.ops[string(o.uuid)] = o, o
 	m.tellOperation(o)
+}
+
+// adoptOrphans takes over operations that agents brought before their framework was there.
+func (m *Master) adoptOrphans() {
+	for _, id := range sortedKeys(m.agents) {
+		a := m.agents[id]
+		orphans := a.orphans
+		a.orphans = nil
+		for _, known := range orphans {
+			m.adoptOperation(a, known) // may be another framework's, still an orphan
+		}
+	}
 }
 
 // operationStatus handles the status of an operation that the agent reports.
@@ -132,6 +150,7 @@ func (m *Master) callAcknowledgeOperation(f *framework, c *schedulerpb.Call) ans
 		o := f.operations[id]
 		if o.info.GetId().GetValue() == k.GetOperationId().GetValue() && bytes.Equal(o.status.GetUuid().GetValue(), k.GetUuid()) {
 			if isTerminalOperation(o.status.GetState()) {
+				o.agent.send(link.ForgetOperation{OperationID: o.uuid})
 				m.forgetOperation(o)
 			} else {
 				o.retry.Stop()

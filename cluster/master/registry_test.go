@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/cluster/internal/statefile"
@@ -19,6 +20,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/quotapb"
+	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -247,7 +249,7 @@ func TestASuccessorKnowsWhatOperatorsWanted(t *testing.T) {
 		if d := cmp.Diff(before, reads()); d != "" {
 			t.Errorf("after the second failover (-before +after):\n%s", d)
 		}
-		off, _ = off.back(nil, nil)
+		off.back(nil, nil)
 		if a := w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_AGENTS.Enum()}).GetGetAgents().GetAgents()[0]; a.GetDeactivated() || !a.GetActive() {
 			t.Errorf("reactivated agent: %v", a)
 		}
@@ -442,6 +444,75 @@ func FuzzRegistry(f *testing.F) {
 		}
 		if diff := cmp.Diff(again, text(t, d2)); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestOperationsOutliveTheirMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, Config{})
+		a := w.agent("a")
+		info := func() *mesospb.FrameworkInfo {
+			i := checkpointing()
+			i.Roles, i.Principal = []string{"eng"}, proto.String("p")
+			return i
+		}
+		f := w.subscribe(info())
+		cpus := func() *mesospb.Resource { return resources.NewCPUs(0.5, resources.WithReservation("eng", "p")) }
+		f.accept([]*mesospb.Offer{f.offer()}, 0, reserve("acknowledged", cpus()), reserve("open", cpus()))
+		acknowledge := func(s *mesospb.OperationStatus) {
+			f.call(&schedulerpb.Call{Type: schedulerpb.Call_ACKNOWLEDGE_OPERATION_STATUS.Enum(), AcknowledgeOperationStatus: &schedulerpb.Call_AcknowledgeOperationStatus{
+				AgentId: s.AgentId, OperationId: s.OperationId, Uuid: s.GetUuid().GetValue(),
+			}})
+		}
+		next := func() *mesospb.OperationStatus { // offers come when they like
+			t.Helper()
+			for {
+				e := f.next()
+				if e.GetType() == schedulerpb.Event_UPDATE_OPERATION_STATUS {
+					return e.GetUpdateOperationStatus().GetStatus()
+				} else if e.GetType() != schedulerpb.Event_OFFERS && e.GetType() != schedulerpb.Event_HEARTBEAT {
+					t.Fatalf("got %v", e)
+				}
+			}
+		}
+		acknowledge(next())
+		want := next()
+		ask := func() *mesospb.OperationStatus {
+			f.call(&schedulerpb.Call{Type: schedulerpb.Call_RECONCILE_OPERATIONS.Enum(), ReconcileOperations: &schedulerpb.Call_ReconcileOperations{
+				Operations: []*schedulerpb.Call_ReconcileOperations_Operation{{OperationId: opID("open"), AgentId: &mesospb.AgentID{Value: &a.id}}},
+			}})
+			return next()
+		}
+		again := func() *mesospb.FrameworkInfo {
+			i := info()
+			i.Id = &mesospb.FrameworkID{Value: &f.id}
+			return i
+		}
+
+		// The framework is back before the agent.
+		w.failOver()
+		f = w.subscribe(again())
+		if s := ask(); s.GetState() != mesospb.OperationState_OPERATION_RECOVERING {
+			t.Errorf("got %v", s)
+		}
+		a, _ = a.back(nil, nil, again())
+		for _, s := range []*mesospb.OperationStatus{next(), ask()} {
+			if s.GetState() != mesospb.OperationState_OPERATION_FINISHED {
+				t.Errorf("got %v", s)
+			}
+		}
+		// The agent is back before the framework, and knows nothing else of it.
+		w.failOver()
+		a, _ = a.back(nil, nil)
+		f = w.subscribe(again())
+		got := next()
+		if d := cmp.Diff(want, got, protocmp.Transform()); d != "" {
+			t.Errorf("(-before +after):\n%s", d)
+		}
+		acknowledge(got)
+		if left := a.operations(); len(left) != 0 {
+			t.Errorf("the agent remembers %v", left)
 		}
 	})
 }

@@ -169,6 +169,17 @@ type (
 		Total []*mesospb.Resource
 	}
 
+	// KeepOperation makes the agent remember an operation that the master applied and that its framework has not
+	// acknowledged, for a master to come.
+	KeepOperation struct {
+		Operation *mesospb.Operation
+	}
+
+	// ForgetOperation ends that.
+	ForgetOperation struct {
+		OperationID []byte // the operation's uuid
+	}
+
 	// Drain makes the agent kill its tasks within the grace period and take no new ones.
 	Drain struct {
 		MaxGrace *time.Duration
@@ -209,6 +220,8 @@ func (UpdateFramework) message()   {}
 func (AcknowledgeStatus) message() {}
 func (FrameworkMessage) message()  {}
 func (Checkpoint) message()        {}
+func (KeepOperation) message()     {}
+func (ForgetOperation) message()   {}
 func (Drain) message()             {}
 func (Shutdown) message()          {}
 func (Ping) message()              {}
