@@ -152,7 +152,7 @@ func (m *Master) disconnect(f *framework, stream *httpapi.Stream) {
 	if f.stream != stream || m.frameworks[f.id] != f {
 		return
 	}
-	if stream.Overrun() {
+	if stream != nil && stream.Overrun() {
 		m.log.Warn("framework reads its events too slowly", "framework", f.id, "waiting_bytes", httpapi.MaxBacklog)
 	}
 	m.log.Info("framework disconnected", "framework", f.id, "name", f.info.GetName(), "failover_timeout", f.info.GetFailoverTimeout())
