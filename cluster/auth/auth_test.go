@@ -433,3 +433,38 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// Whatever is in the header: nobody gets in but by the secret or a token that the signer made.
+func FuzzAuthorizationHeader(f *testing.F) {
+	tokens, err := NewSigner([]byte(secret))
+	if err != nil {
+		f.Fatal(err)
+	}
+	token, err := tokens.Token(map[string]string{"fid": "f"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := NewAuthenticator("r", []Credential{{"ops", secret}}, tokens)
+	for _, header := range []string{basicHeader("ops", secret), "Bearer " + token, "Basic", "Basic  ", "Bearer a.b.c", "Basic b3BzOg=="} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Authorization"] = []string{header}
+		w := httptest.NewRecorder()
+		p, ok := a.Authenticate(w, r)
+		switch {
+		case !ok && (p != nil || w.Code != 401 || w.Header().Get("WWW-Authenticate") == ""):
+			t.Fatalf("%q: got %v, %d, %v", header, p, w.Code, w.Header())
+		case ok && p.Name != "ops" && p.Claims["fid"] != "f":
+			t.Fatalf("%q let in %v", header, p)
+		case ok && p.Name == "ops" && !decodesTo(header, "ops:"+secret):
+			t.Fatalf("%q let in ops", header)
+		}
+	})
+}
+
+func decodesTo(header, want string) bool {
+	text, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(header, "Basic "))
+	return err == nil && string(text) == want
+}
