@@ -21,7 +21,7 @@ func (f PlacerFunc) Place(c *Cycle) *Result { return f(c) }
 // Cycle is the input of one round of placement. Place changes nothing in it.
 type Cycle struct {
 	Now time.Time // judges maintenance windows
-	// Offers are those in hand, in order of preference where the score is equal. Offers of one agent and role are combined.
+	// Offers are those in hand, in order of preference where agents are alike. Offers of one agent and role are combined.
 	Offers []*Offer
 	// Pending are the tasks to place, the most urgent first.
 	Pending []*Task
