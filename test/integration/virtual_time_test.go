@@ -115,3 +115,29 @@ func TestStatusesThatNobodyAcknowledgesComeAgainLessAndLessOften(t *testing.T) {
 	})
 	t.Logf("took %v", time.Since(began))
 }
+
+func TestAPartitionedAgentIsGivenUpAndComesBack(t *testing.T) {
+	began := time.Now()
+	log := inBubble(t, cluster.Config{Seed: 1, Agents: simulated(2)}, func(b *bubble) {
+		info := modern("parted")
+		info.FailoverTimeout = proto.Float64(3600)
+		g := &greedy{name: "parted", want: 50, log: b.log, command: func(int) string { return "sleep infinity" }} // more than fit on one agent
+		b.session(info, codec.Protobuf, g.handler())
+		time.Sleep(10500 * time.Millisecond)
+		a := b.Agents()[0]
+		a.Partition()
+		time.Sleep(75 * time.Second) // five pings at the least stay unanswered
+		early := b.log.has("parted", "TASK_UNREACHABLE")
+		time.Sleep(20 * time.Second)
+		if late := b.log.has("parted", "TASK_UNREACHABLE", a.ID); early || !late {
+			t.Errorf("unreachable after 75 s: %v, after 95 s: %v", early, late)
+		}
+		time.Sleep(10 * time.Minute)
+		a.Heal()
+		time.Sleep(2 * time.Minute)
+		if !b.log.has("parted", "TASK_RUNNING", "REASON_AGENT_REREGISTERED", a.ID) {
+			t.Error("the tasks of the agent did not come back")
+		}
+	})
+	t.Logf("took %v, %d bytes of log", time.Since(began), len(log.text()))
+}
