@@ -46,6 +46,7 @@ type Cluster struct {
 	election chan struct{} // closed, and made anew, when somebody else leads
 	agents   []*Agent
 	made     int // agents ever made; names their work directories
+	started  bool
 	closed   bool
 }
 
@@ -99,6 +100,9 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := c.startAgents(ctx, cfg.Agents); err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	c.started = true
+	c.mu.Unlock()
 	return c, nil
 }
 
@@ -152,7 +156,7 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 	config := agent.Config{
 		Master:       leaders{c},
 		WorkDir:      dir,
-		Checkpoint:   c.checkpointOf(n),
+		Checkpoint:   c.checkpointOf(n, cfg),
 		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
 		Resources:    withPorts(cfg.Resources, n),
 		Role:         cfg.Role,
@@ -196,7 +200,11 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 
 // join waits until an agent is registered, and makes it one of the cluster.
 func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
-	if a.ID, err = a.agent.ID(ctx); err != nil {
+	if a.ID, err = a.agent.ID(ctx); err != nil && c.joinsLater(err) {
+		c.cfg.Logger.Warn("an agent must not join", "hostname", a.Hostname, "error", err)
+		return a.agent.Close()
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.agent.Close())
 	}
 	a.names.Store(&[]string{a.ID, a.Hostname})

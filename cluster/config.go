@@ -32,8 +32,9 @@ type Config struct {
 	// and maintenance, and of frameworks that checkpoint which tasks there were. It is created if it is missing. One cluster uses
 	// it at a time (ErrStateInUse). Files that cannot be used are a *StateError. Empty means that nothing outlives the cluster.
 	//
-	// The n-th agent is taken to be the one that was the n-th before. In contrast to Mesos executors do not outlive the process:
-	// their tasks are TASK_FAILED, REASON_EXECUTOR_TERMINATED, when the framework is back.
+	// The n-th agent is taken to be the one that was the n-th before; simulated agents remember nothing. An agent whose machine is
+	// DOWN for maintenance is left out. In contrast to Mesos executors do not outlive the process: their tasks are TASK_FAILED,
+	// REASON_EXECUTOR_TERMINATED, when the framework is back.
 	StateDir string
 
 	// Dir holds the work directories of the agents, sandboxes included. It is created if it

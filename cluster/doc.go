@@ -10,5 +10,9 @@
 // Tasks are real processes in real sandboxes, fetched and supervised as Mesos does it. They run as
 // the user of this process, and without isolation: no cgroups, no container images.
 //
+// Several masters, of which one leads, are elected in the process or through a real ZooKeeper (Config.Masters, Config.ZooKeeper). FailOver,
+// KillMaster and StartMaster play what happens to them; agents and frameworks come back to the new leader as they do in Mesos. With
+// Config.StateDir a cluster that is started where another one ended remembers what that one knew.
+//
 // Several clusters can run in one process. All methods are safe for concurrent use.
 package cluster

@@ -155,8 +155,13 @@ func (s *seat) start(ctx context.Context) error {
 	return errors.Join(err, s.kill())
 }
 
-// listen listens where the master has its place. A port that was just left may be taken for a moment.
+// portPatience is how long to wait for a port that was left: a process that is just being started has a copy of the old listener.
+const portPatience = 5 * time.Second
+
+// listen listens where the master has its place.
 func (s *seat) listen(ctx context.Context) (net.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
 	for {
 		l, err := s.cluster.cfg.Listen(ctx, s.address)
 		if err == nil || s.starts == 0 {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/mesokit/mesokit/cluster/agent"
 	"github.com/mesokit/mesokit/cluster/internal/statefile"
 	"github.com/mesokit/mesokit/cluster/master"
 )
@@ -58,9 +59,18 @@ func (c *Cluster) openState() error {
 	return nil
 }
 
+// joinsLater reports whether a cluster starts without an agent that its master refused: a cluster that was under maintenance when it
+// ended must be able to start.
+func (c *Cluster) joinsLater(err error) bool {
+	_, refused := errors.AsType[*agent.RefusedError](err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return refused && c.cfg.StateDir != "" && !c.started
+}
+
 // checkpointOf returns where the n-th agent keeps what it remembers; empty if nowhere.
-func (c *Cluster) checkpointOf(n int) string {
-	if c.cfg.StateDir == "" {
+func (c *Cluster) checkpointOf(n int, cfg AgentConfig) string {
+	if c.cfg.StateDir == "" || cfg.Simulated {
 		return ""
 	}
 	return filepath.Join(c.cfg.StateDir, "agents", "agent-"+strconv.Itoa(n)+".json")

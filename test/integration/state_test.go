@@ -14,6 +14,7 @@ import (
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/cluster"
 	"github.com/mesokit/mesokit/mesos/codec"
+	"github.com/mesokit/mesokit/mesos/maintenancepb"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/quotapb"
@@ -40,6 +41,7 @@ func TestAClusterIsRememberedInItsStateDirectory(t *testing.T) {
 		StateDir: filepath.Join(t.TempDir(), "state"), Masters: 2,
 		Agents: cluster.Agents(2, cluster.AgentConfig{Resources: "cpus:4;mem:1024;disk:1000"}),
 	}
+	cfg.Agents[0].Hostname, cfg.Agents[1].Hostname = "m1", "m2"
 	c := start(t, cfg)
 	ids := []string{c.Agents()[0].ID, c.Agents()[1].ID}
 	if _, err := operate(t, c).Call(t.Context(), &masterpb.Call{Type: masterpb.Call_UPDATE_QUOTA.Enum(), UpdateQuota: &masterpb.Call_UpdateQuota{
@@ -122,6 +124,33 @@ func TestAClusterIsRememberedInItsStateDirectory(t *testing.T) {
 	c = start(t, cfg)
 	if got := c.Agents(); got[0].ID != ids[0] || got[1].ID == ids[1] {
 		t.Errorf("agents %s and %s, want %s and a new one", got[0].ID, got[1].ID, ids[0])
+	}
+
+	// An agent whose machine is down does not join, and does not keep the others from it.
+	m2 := []*mesospb.MachineID{{Hostname: proto.String("m2"), Ip: proto.String("127.0.0.1")}}
+	for _, call := range []*masterpb.Call{
+		{Type: masterpb.Call_UPDATE_MAINTENANCE_SCHEDULE.Enum(), UpdateMaintenanceSchedule: &masterpb.Call_UpdateMaintenanceSchedule{Schedule: &maintenancepb.Schedule{
+			Windows: []*maintenancepb.Window{{MachineIds: m2, Unavailability: &mesospb.Unavailability{Start: &mesospb.TimeInfo{Nanoseconds: proto.Int64(0)}}}},
+		}}},
+		{Type: masterpb.Call_START_MAINTENANCE.Enum(), StartMaintenance: &masterpb.Call_StartMaintenance{Machines: m2}},
+	} {
+		if _, err := operate(t, c).Call(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, joined := range []int{1, 2} {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = start(t, cfg)
+		if got := c.Agents(); len(got) != joined || got[0].ID != ids[0] {
+			t.Errorf("%d agents joined, want %d", len(got), joined)
+		}
+		if joined == 1 {
+			if _, err := operate(t, c).Call(t.Context(), &masterpb.Call{Type: masterpb.Call_STOP_MAINTENANCE.Enum(), StopMaintenance: &masterpb.Call_StopMaintenance{Machines: m2}}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
