@@ -50,6 +50,7 @@ type schedulerOptions struct {
 	cert, key string
 	agents    int
 	uninstall bool
+	record    string
 	connection
 }
 
@@ -97,6 +98,7 @@ A user in etcd: or zk: is authenticated with the password in $` + envStorePasswo
 	f.StringVar(&o.cert, "tls-cert", "", "file with the certificate of the API and its chain, in PEM: it speaks https")
 	f.StringVar(&o.key, "tls-key", "", "file with the key of --tls-cert, in PEM")
 	f.IntVar(&o.agents, "agents", 1, "number of agents of the embedded Mesos")
+	f.StringVar(&o.record, "record", "", "record everything that the engine is told to this file, for mesokit replay; further terms go to FILE.2 and so on")
 	f.BoolVar(&o.uninstall, "uninstall", false, "kill all tasks, destroy the volumes, remove the framework and end; it cannot be undone")
 	o.connection.flags(cmd)
 	return cmd
@@ -286,8 +288,13 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var record func() (io.WriteCloser, error)
+	if o.record != "" {
+		record = func() (io.WriteCloser, error) { return openRecording(o.record) }
+	}
 	f, err := framework.New(framework.Config{
-		Name: o.name, Detector: masters, Transport: s.to.config, Roles: o.roles, Principal: s.to.principal, User: o.user,
+		Record: record,
+		Name:   o.name, Detector: masters, Transport: s.to.config, Roles: o.roles, Principal: s.to.principal, User: o.user,
 		FailoverTimeout: o.failover, Apps: s.apps, Store: db, Elector: elector, Info: election.Info{URL: api}, Log: s.log, Metrics: registry,
 	})
 	if err != nil {
