@@ -80,7 +80,7 @@ to be restarted (policy).`,
 			for _, f := range files {
 				a, err := c.App(cmd.Context(), f.app.Name)
 				if p, ok := errors.AsType[*apiclient.Problem](err); ok && p.Type == "no-such-app" {
-					return fmt.Errorf("%s: %w; mesokit app submit adds it", f.name, &exitError{exitFailure, errors.New(p.Error())})
+					return &exitError{exitFailure, fmt.Errorf("%s: %w; mesokit app submit adds it", f.name, p)}
 				}
 				if err != nil {
 					return err

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// An agent of the demo starts this test binary as the demo's executor.
-	if len(os.Args) > 1 && os.Args[1] == demoExecutorCommand {
+	if len(os.Args) > 1 && os.Args[1] == demoExecutorCommand || os.Getenv(envTestMain) != "" {
 		main()
 	}
 	goleak.VerifyTestMain(m)
