@@ -244,16 +244,16 @@ func (c *Core) restart(in Restart) (string, error) {
 	return fmt.Sprintf("%s: restarting as version %d", in.App, cur.number), nil
 }
 
+// instance returns an instance for changing.
 func (c *Core) instance(name string, index int) (*appState, *Instance, error) {
 	a, err := c.app(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	i := a.inst.get(index)
-	if i == nil {
+	if a.inst.get(index) == nil {
 		return nil, nil, fmt.Errorf("%w: %d of %q", ErrNoInstance, index, name)
 	}
-	return a, i, nil
+	return a, c.edit(a, index), nil
 }
 
 func (c *Core) restartInstance(in RestartInstance) (string, error) {
@@ -261,7 +261,6 @@ func (c *Core) restartInstance(in RestartInstance) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i = c.edit(a, in.Index)
 	c.setOutcome(a, i, Active)
 	i.Failures, i.NotBefore = 0, 0
 	if i.Live() != nil {
@@ -281,7 +280,6 @@ func (c *Core) replace(in Replace) (string, error) {
 	if a.daemon() {
 		return "", fmt.Errorf("%w: an instance of a daemon belongs to its agent; restart it", ErrInvalid)
 	}
-	i = c.edit(a, in.Index)
 	c.setOutcome(a, i, Active)
 	i.Failures, i.NotBefore = 0, 0
 	c.unbind(i, true)

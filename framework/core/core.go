@@ -19,7 +19,6 @@ type Core struct {
 	fw        frameworkRecord
 	fwDirty   bool
 	guard     *Guard
-	stored    bool // the store knows a framework id
 	connected bool
 	home      string // region of the master
 
@@ -35,15 +34,14 @@ type Core struct {
 	// placeAgain: there is something new that a placement cycle may make use of.
 	placeAgain bool
 
-	ask      asking
-	orphans  orphans
-	drains   drains
-	garbage  map[string]*garbage
-	timers   timers
-	noteSeq  uint64
-	epoch    uint32 // of snapshots
-	version  uint64 // counts Applies, for readers
-	lastSnap *Snapshot
+	ask     asking
+	orphans orphans
+	drains  drains
+	garbage map[string]*garbage
+	timers  timers
+	noteSeq uint64
+	epoch   uint32 // of snapshots
+	version uint64 // counts Applies, for readers
 
 	// The fields below live during one Apply.
 	now    int64
@@ -52,7 +50,6 @@ type Core struct {
 	dirty  []instanceRef        // instances to write, in order
 	marked map[instanceRef]bool // those in dirty; true if there is a record of it
 	kicked []*appState          // to be steered
-	acks   int
 }
 
 // place says where a task is: which instance, and which task of the core it belongs to.
@@ -76,7 +73,6 @@ type appState struct {
 	pending  bits
 	rotate   int // where the next placement cycle begins
 	counts   Counts
-	moving   int                               // instances on agents that drain
 	why      map[int]*placement.Explanation    // of pending instances with a pin
 	whyAll   map[uint32]*placement.Explanation // of the others, by version
 	problem  map[int]string                    // why a launch could not even be described

@@ -285,6 +285,9 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	}
 	c.notPending(a, i)
 	if i.Task != nil {
+		if i.Task.State == Lost {
+			c.orphans.leave(i.Task)
+		}
 		c.forgetTask(i.Task)
 	}
 	a.counts.add(i, -1)

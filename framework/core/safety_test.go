@@ -285,3 +285,17 @@ func TestSnapshotsDoNotChange(t *testing.T) {
 		t.Error("an old snapshot shows new things")
 	}
 }
+
+func TestALostTaskThatTurnsUpAfterItWasReplacedIsKilled(t *testing.T) {
+	s := start(t, define("web", ""), 1)
+	old := s.TaskOf("web/0")
+	s.Status("web/0", mesospb.TaskState_TASK_GONE, sim.Answer)
+	offerAll(s)
+	s.ExpectLaunches(1)
+	s.Run()
+	s.TaskStatus(old, running)
+	s.ExpectKills(old)
+	if o := s.Core.Snapshot().Orphans; len(o) != 0 {
+		t.Errorf("%v", o)
+	}
+}

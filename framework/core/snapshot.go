@@ -82,7 +82,6 @@ type App struct {
 	why      map[int]*placement.Explanation
 	whyAll   map[uint32]*placement.Explanation
 	problem  map[int]string
-	offers   *placement.Explanation
 }
 
 // Agent is an agent in a snapshot.

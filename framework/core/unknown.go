@@ -54,13 +54,22 @@ func (o *orphans) remove(id string) {
 }
 
 // leave remembers a lost task that is being replaced.
-func (o *orphans) leave(id string) {
-	if len(o.order) >= maxLeft {
-		delete(o.left, o.order[0])
-		o.order = o.order[1:]
+func (o *orphans) leave(t *Task) {
+	ids := []string{t.ID}
+	if t.Members != nil {
+		ids = ids[:0]
+		for _, m := range t.Members {
+			ids = append(ids, m.ID)
+		}
 	}
-	o.left[id] = true
-	o.order = append(o.order, id)
+	for _, id := range ids {
+		if len(o.order) >= maxLeft {
+			delete(o.left, o.order[0])
+			o.order = o.order[1:]
+		}
+		o.left[id] = true
+		o.order = append(o.order, id)
+	}
 }
 
 // unknownTask handles a report of a task that is not in the books.

@@ -31,7 +31,6 @@ type world struct {
 	replaced map[string]bool // tasks that may run beside their successors until they can be killed
 	crashes  int
 	tokens   int64
-	nextTask int
 }
 
 type event struct {
