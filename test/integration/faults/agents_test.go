@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,5 +158,38 @@ func TestALostRevive(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.batch.await(time.Hour)
+	})
+}
+
+// Whoever waits because of a fault is let go when the cluster ends: otherwise this test would never return.
+func TestAClusterClosesWhileFaultsHoldItsClients(t *testing.T) {
+	inWorld(t, config{tasks: 4}, func(w *world) {
+		w.batch.says(0, "t1 TASK_STARTING")
+		w.fault("update delay time=1h")
+		w.fault("update reorder window=100 time=1h")
+		w.fault("event stall")
+		hang := w.fault("call hang path=/health")
+		w.Agents()[0].Partition()
+		tr := &http.Transport{DialContext: w.network.DialContext}
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			if resp, err := (&http.Client{Transport: tr}).Get("http://" + w.Master() + "/health"); err == nil {
+				resp.Body.Close()
+				w.Errorf("a call that hangs was answered %s", resp.Status)
+			}
+		}()
+		if err := w.Faults().Wait(w.Context(), hang, 1); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		began := time.Now()
+		if err := w.Close(); err != nil {
+			w.Error(err)
+		}
+		<-gone
+		if d := time.Since(began); d > time.Second {
+			w.Errorf("closing took %v", d)
+		}
 	})
 }
