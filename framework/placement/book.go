@@ -94,6 +94,7 @@ type bookRole struct {
 	since      time.Time // last offer, REVIVE, or begin of the wait
 	arrival    time.Time // theoretical arrival time of the rate limit: REVIVE number n+burst may not come before
 	inHand     int
+	clean      time.Time // last REVIVE, or the first Step
 }
 
 // NewBook returns an empty book.
@@ -206,6 +207,7 @@ func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer {
 	var taken []*Offer
 	for _, id := range ids {
 		if o := b.remove(id.GetValue()); o != nil {
+			b.roles[o.Role].refused = true // what is left of it comes back with a filter
 			taken = append(taken, o)
 		}
 	}
@@ -282,7 +284,7 @@ func (b *Book) Reset(suppressed ...string) {
 	}
 	for name, r := range b.roles {
 		r.inHand, r.refused, r.suppressed, r.since = 0, true, slices.Contains(suppressed, name), time.Time{}
-		r.revive = !r.idle
+		r.revive, r.clean = !r.idle, time.Time{}
 	}
 	for _, name := range suppressed {
 		b.role(name).suppressed = true
@@ -291,7 +293,7 @@ func (b *Book) Reset(suppressed ...string) {
 
 // Want says that work waits in the role. fresh says that it differs from what earlier offers were refused for (a new application or
 // version, a freed constraint), so that filters must be lifted with REVIVE. A role that was idle is always revived, one
-// that never was refused or suppressed never.
+// of which nothing was declined or accepted and that was not suppressed never: then there are no filters.
 func (b *Book) Want(role string, fresh bool) {
 	r := b.role(role)
 	if r.suppressed || r.refused && (fresh || r.idle) {
@@ -300,6 +302,14 @@ func (b *Book) Want(role string, fresh bool) {
 	if r.idle {
 		r.idle, r.since = false, time.Time{}
 	}
+}
+
+// Complete says that the offers in hand and those taken are all that the master can offer the role now, for Cycle.Complete: nothing was declined
+// or accepted since the last REVIVE, and that is at least settle ago. 2 s are enough for the master's usual allocation
+// interval of 1 s. A caller that wants to know calls Want with fresh, and asks again when Step has revived.
+func (b *Book) Complete(role string, now time.Time, settle time.Duration) bool {
+	r := b.roles[role]
+	return r != nil && !r.idle && !r.suppressed && !r.refused && !r.revive && !r.clean.IsZero() && now.Sub(r.clean) >= settle
 }
 
 // Idle says that the role wants nothing: its offers are declined for long, and it is suppressed.

@@ -25,9 +25,13 @@ func (b *Book) Step(now time.Time) Actions {
 		case r.since.IsZero():
 			r.since = now
 		}
+		if r.clean.IsZero() {
+			r.clean = now
+		}
 		if at, due := b.reviveAt(r); due && !now.Before(at) {
 			a.Revive = append(a.Revive, name)
 			r.revive, r.suppressed, r.refused, r.since = false, false, false, now
+			r.clean = now
 			if r.arrival.Before(now) {
 				r.arrival = now
 			}

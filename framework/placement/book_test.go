@@ -168,6 +168,38 @@ func TestBookRemembersAgents(t *testing.T) {
 	}
 }
 
+func TestBookTellsWhenAllOffersAreIn(t *testing.T) {
+	b := placement.NewBook(placement.BookConfig{})
+	check := func(seconds float64, want bool) {
+		t.Helper()
+		b.Step(at(seconds))
+		if got := b.Complete("x", at(seconds), 2*time.Second); got != want {
+			t.Errorf("complete at %v: %v, want %v", seconds, got, want)
+		}
+	}
+	check(0, false) // nothing known of the role
+	b.Want("x", false)
+	check(1, false)
+	b.Add(at(2), offerOf{id: "1", agent: "a", role: "x", resources: "cpus:1"}.proto(t), offerOf{id: "2", agent: "b", role: "x", resources: "cpus:1"}.proto(t))
+	check(2, false)
+	check(3, true)
+	b.Take(&mesospb.OfferID{Value: new("1")})
+	check(4, false)
+	b.Unfit(b.Offers(), nil)
+	check(4, false)
+	b.Want("x", true)
+	check(5, false)
+	check(7, true)
+	b.Idle("x")
+	check(8, false)
+	b.Want("x", false)
+	check(9, false)
+	check(11, true)
+	b.Reset()
+	check(12, false)
+	check(14, true)
+}
+
 // TestNoOfferIsForgotten feeds random events and keeps account: every offer leaves exactly once and in time, nothing is declined that
 // is not there, and revives keep their rate.
 func TestNoOfferIsForgotten(t *testing.T) {

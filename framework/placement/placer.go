@@ -28,8 +28,7 @@ type Cycle struct {
 	// Placed is what runs already; nil if nothing does. Place doesn't add what it places: do that when it is launched.
 	Placed *Placed
 	// Complete says that Offers are all that can be had now: agents without one are full. Then GROUP_BY doesn't wait for values
-	// without offers. It holds when a role was revived at least one allocation interval (1 s by default) ago and nothing of
-	// it was declined since.
+	// without offers: see Book.Complete.
 	Complete bool
 	// HomeRegion is the region of the master; "" switches the check of Domains off.
 	HomeRegion string

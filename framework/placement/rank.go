@@ -169,7 +169,7 @@ func (b *board) sumUpRow(i int) {
 	}
 }
 
-// bound is what no row of a block can exceed for a search, before any is judged.
+// guess is what no row of a block can exceed, before any is judged.
 func (s *search) guess(k int) float64 {
 	for _, d := range s.needs.dims {
 		if s.b.blocks[k].most[d] < s.needs.dim[d] {
