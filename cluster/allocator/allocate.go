@@ -104,6 +104,7 @@ func (r *round) serve(ag *agent) {
 			res.AllocationInfo = c.allocation
 		}
 		ag.free.Subtract(list)
+		r.a.changed(ag)
 		r.grants = append(r.grants, grant{c, list})
 	}
 	for _, g := range r.grants {

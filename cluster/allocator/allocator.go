@@ -70,8 +70,11 @@ type Allocator struct {
 	expiriesFloor int
 	quotas        map[string]*quota // by top-level role
 	limited       bool              // some role has a guarantee or limit
-	arrivals      uint64
-	scratch       Quantities // of byRole
+	// spare is what is free, unreserved and not revocable on active agents, but for those in recounts; kept while limited.
+	spare    Quantities
+	recounts []*agent
+	arrivals uint64
+	scratch  Quantities // of byRole
 }
 
 // agent is what the allocator knows of an agent.
@@ -86,8 +89,11 @@ type agent struct {
 	free   resources.Pool // without allocations; of that what nobody has, shared volumes left out
 	shared []*mesospb.Resource
 	gpus   bool
-	order  map[string]int // names by their first place in the total
-	scalar Quantities     // of total, as the sorter counts
+	// counted is the agent's share of spare, and recount whether it is out of date.
+	counted Quantities
+	recount bool
+	order   map[string]int // names by their first place in the total
+	scalar  Quantities     // of total, as the sorter counts
 
 	filters  map[*client][]*filter
 	reserved map[string]Quantities // of total, by the top-level role that holds the reservation
@@ -163,6 +169,7 @@ func (a *Allocator) setTotal(ag *agent, total []*mesospb.Resource) {
 	ag.total.Reset()
 	ag.total.Add(total)
 	a.count(ag)
+	a.changed(ag)
 	ag.free.Reset()
 	for _, r := range total {
 		if !resources.IsShared(r) {
@@ -197,7 +204,10 @@ func (a *Allocator) uncount(ag *agent) {
 }
 
 // take subtracts resources that are in use from what is free.
-func (a *Allocator) take(ag *agent, list []*mesospb.Resource) { ag.free.Subtract(list) }
+func (a *Allocator) take(ag *agent, list []*mesospb.Resource) {
+	ag.free.Subtract(list)
+	a.changed(ag)
+}
 
 // UpdateAgent replaces the total of an agent. used is everything offered or in use there: what the frameworks
 // hold does not change by this.
@@ -231,6 +241,7 @@ func (a *Allocator) RemoveAgent(id string) {
 	a.clearAgentFilters(ag)
 	a.uncount(ag)
 	ag.active = false // Allocate passes over it if it is among the dirty ones
+	a.changed(ag)
 	delete(a.agents, id)
 }
 
@@ -238,6 +249,7 @@ func (a *Allocator) RemoveAgent(id string) {
 func (a *Allocator) SetAgentActive(id string, active bool) {
 	if ag := a.agents[id]; ag != nil {
 		ag.active = active
+		a.changed(ag)
 		if active {
 			a.touch(ag)
 		}
@@ -421,6 +433,7 @@ func (a *Allocator) Recover(frameworkID, agentID string, list []*mesospb.Resourc
 	for i, r := range list {
 		if !resources.IsShared(r) {
 			ag.free.Add(list[i : i+1])
+			a.changed(ag)
 		}
 	}
 	if filter != nil {
@@ -483,6 +496,7 @@ func (a *Allocator) convert(ag *agent, conversions []resources.Conversion, free 
 	if free {
 		for _, c := range conversions {
 			ag.free.Subtract(c.Consumed)
+			a.changed(ag)
 			for i, r := range c.Converted {
 				if !resources.IsShared(r) {
 					ag.free.Add(c.Converted[i : i+1])

@@ -456,7 +456,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			fs, as := keys()
-			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			switch rapid.IntRange(0, 10).Draw(t, "step") {
 			case 0:
 				id := fmt.Sprint("F", rapid.IntRange(0, 5).Draw(t, "id"))
 				if !frameworks[id] {
@@ -521,6 +521,24 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 					} else {
 						a.SetAgentActive(id, rapid.Bool().Draw(t, "active"))
 					}
+				}
+			case 10:
+				quota := Quantities{}
+				if n := rapid.IntRange(0, 3).Draw(t, "guaranteed"); n > 0 {
+					quota[resources.NameCPUs] = int64(1000 * n)
+				}
+				a.SetQuota(rapid.SampledFrom([]string{"a", "c"}).Draw(t, "role"), quota, nil)
+			}
+			if a.limited {
+				spare := Quantities{}
+				for _, ag := range a.agents {
+					if ag.active {
+						spare.add(QuantitiesOf(ag.free.Filter(countsUnreserved)), 1)
+					}
+				}
+				a.recountSpare()
+				if d := cmp.Diff(spare, a.spare); d != "" {
+					t.Fatalf("free in the cluster (-want +got):\n%s", d)
 				}
 			}
 			for id, total := range agents {
@@ -596,6 +614,24 @@ func BenchmarkRoundWithOneChange(b *testing.B) {
 		o := offers[i]
 		a.Recover(o.Framework, o.Agent, o.Resources, nil)
 		offers[i] = a.Allocate(t0)[0]
+		i = (i + 1) % len(offers)
+	}
+}
+
+// The same with a guarantee that is not met: others count for what is free in the cluster only.
+func BenchmarkRoundWithOneChangeAndQuota(b *testing.B) {
+	a := benchmarkAllocator(10_000, 50)
+	a.SetQuota("role1", Quantities{resources.NameCPUs: 1e9}, nil)
+	var offers []Offer
+	for _, ag := range []string{"S1", "S2", "S3"} {
+		offers = append(offers, a.Allocate(t0, ag)...)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		o := offers[i]
+		a.Recover(o.Framework, o.Agent, o.Resources, nil)
+		offers[i] = a.Allocate(t0, o.Agent)[0]
 		i = (i + 1) % len(offers)
 	}
 }

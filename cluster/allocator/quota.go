@@ -24,6 +24,11 @@ func (a *Allocator) SetQuota(role string, guarantees, limits Quantities) {
 	for _, o := range a.quotas {
 		a.limited = a.limited || len(o.guarantees)+len(o.limits) > 0
 	}
+	a.spare, a.recounts = Quantities{}, nil
+	for _, ag := range a.agents {
+		ag.counted, ag.recount = nil, false
+		a.changed(ag)
+	}
 	a.touchAll()
 }
 
@@ -123,12 +128,30 @@ func (a *Allocator) headroom() *headroom {
 	if h.needed.isZero() {
 		return h
 	}
-	for _, ag := range a.agents {
+	a.recountSpare()
+	h.free.add(a.spare, 1)
+	return h
+}
+
+// changed notes that what is free on an agent, or whether it is active, is not what it was. It matters to quota only.
+func (a *Allocator) changed(ag *agent) {
+	if a.limited && !ag.recount {
+		ag.recount = true
+		a.recounts = append(a.recounts, ag)
+	}
+}
+
+// recountSpare brings what is free in the cluster up to date, looking only at agents that have changed.
+func (a *Allocator) recountSpare() {
+	for _, ag := range a.recounts {
+		a.spare.add(ag.counted, -1)
+		ag.counted, ag.recount = nil, false
 		if ag.active {
-			h.free.add(QuantitiesOf(ag.free.Filter(countsUnreserved)), 1)
+			ag.counted = QuantitiesOf(ag.free.Filter(countsUnreserved))
+			a.spare.add(ag.counted, 1)
 		}
 	}
-	return h
+	a.recounts = a.recounts[:0]
 }
 
 // taken notes an offer: guarantees it met need no headroom any more.
