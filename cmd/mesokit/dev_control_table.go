@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -13,6 +14,7 @@ import (
 
 // statusKey is equal for what needs no new table: only how much is used has changed.
 func statusKey(s cluster.Status) string {
+	s.Agents, s.Frameworks = slices.Clone(s.Agents), slices.Clone(s.Frameworks)
 	for i := range s.Agents {
 		s.Agents[i].Used = ""
 	}
@@ -46,7 +48,7 @@ func printStatus(w io.Writer, s cluster.Status, faults []fault.State) error {
 	out := []string{masters.Render()}
 	agents := newTable("agent", "hostname", "state", "tasks", "resources", "attributes", "id")
 	for _, a := range s.Agents {
-		agents.AppendRow(table.Row{a.Address, a.Hostname, agentState(a), a.Tasks, clip(a.Resources), clip(attributes(a)), a.ID})
+		agents.AppendRow(table.Row{a.Address, a.Hostname, agentState(a), a.Tasks, clip(amounts(a.Resources)), clip(attributes(a)), a.ID})
 	}
 	out = append(out, agents.Render())
 	if len(s.Frameworks) > 0 {
@@ -59,7 +61,7 @@ func printStatus(w io.Writer, s cluster.Status, faults []fault.State) error {
 			case !f.Active:
 				state = "inactive"
 			}
-			frameworks.AppendRow(table.Row{f.Name, strings.Join(f.Roles, ","), state, f.Tasks, clip(f.Used), f.ID})
+			frameworks.AppendRow(table.Row{f.Name, strings.Join(f.Roles, ","), state, f.Tasks, clip(amounts(f.Used)), f.ID})
 		}
 		out = append(out, frameworks.Render())
 	}
@@ -75,12 +77,15 @@ func agentState(a cluster.AgentStatus) string {
 	switch {
 	case a.State == cluster.AgentEnded:
 	case !a.Registered:
-		state += ", unreachable"
+		state += ", not registered"
 	case !a.Active:
 		state += ", inactive"
 	}
 	return state
 }
+
+// amounts leaves an empty list of resources out.
+func amounts(text string) string { return strings.TrimPrefix(text, "{}") }
 
 // attributes are those of an agent and its fault domain.
 func attributes(a cluster.AgentStatus) string {

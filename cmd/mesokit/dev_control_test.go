@@ -313,6 +313,22 @@ func TestDevPrintsWhatRunsWhenItChanges(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+func TestStatusKeyLeavesTheStatusAlone(t *testing.T) {
+	s := cluster.Status{Agents: []cluster.AgentStatus{{ID: "S0", Used: "cpus:1"}}, Frameworks: []cluster.FrameworkStatus{{ID: "F", Used: "cpus:1"}}}
+	before := statusKey(s)
+	if s.Agents[0].Used == "" || s.Frameworks[0].Used == "" {
+		t.Errorf("what is used is lost: %+v", s)
+	}
+	s.Frameworks[0].Used = "cpus:2"
+	if statusKey(s) != before {
+		t.Error("another amount in use asks for a new table")
+	}
+	s.Frameworks[0].Tasks = 1
+	if statusKey(s) == before {
+		t.Error("a new task asks for none")
+	}
+}
+
 func TestRuleOf(t *testing.T) {
 	for _, tc := range []struct{ args, want []string }{
 		{[]string{"call hang type=A"}, []string{"call hang type=A"}},
