@@ -153,10 +153,11 @@ func (k Kind) Write(path string, v any) error {
 	return nil
 }
 
-// replace writes a file beside the old one and then puts it in its place.
+// replace writes a file beside the old one and then puts it in its place. What a crash has left there is overwritten. A file has
+// one writer at a time.
 func replace(path string, content []byte) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
+	f, err := os.OpenFile(filepath.Join(dir, "."+filepath.Base(path)+".new"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if found, err := kind.Read(path, &got); found || err != nil {
 		t.Fatalf("missing file: found %v, %v", found, err)
 	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".s.json.new"), []byte("what a crash left, longer than what follows"+strings.Repeat(".", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"one", "two"} {
 		if err := kind.Write(path, sample{Name: name, Words: []string{"<&>"}}); err != nil {
 			t.Fatal(err)
