@@ -83,6 +83,7 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	}
 	defer t.wire.Close()
 
+	f.publish(t.core.Snapshot()) // before anybody can ask the leader: it is not without applications
 	f.mu.Lock()
 	f.term, f.status.Leading, f.status.Leader = t, true, &f.cfg.Info
 	f.mu.Unlock()

@@ -211,8 +211,12 @@ func (s *Server) serve(rt route) http.Handler {
 // redirect sends requests about the state to who leads, if that is another.
 func (s *Server) redirect(w http.ResponseWriter, r *http.Request) bool {
 	st := s.engine.Status()
-	if st.Leading || !st.Running {
+	if st.Leading {
 		return false
+	}
+	if !st.Running { // what it knows is nothing, or old: an application that it lacks may well exist
+		fail(w, problemOf(framework.ErrNotRunning))
+		return true
 	}
 	err := &framework.NotLeadingError{Leader: st.Leader}
 	s.toLeader(w, r, err)
