@@ -76,7 +76,9 @@ func TestARedirectIsFollowedWithBodyAndCredentials(t *testing.T) {
 }
 
 func TestTheNextAddressIsTriedWhereNobodyListens(t *testing.T) {
-	there := serve(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]any{"text": "ok", "items": []any{}}) })
+	there := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"text": "ok", "items": []any{}})
+	})
 	c := client(t, apiclient.Config{Addresses: []string{"127.0.0.1:1", there}})
 	if _, err := c.Remove(t.Context(), "web"); err != nil {
 		t.Error(err)
@@ -89,15 +91,15 @@ func TestTheNextAddressIsTriedWhereNobodyListens(t *testing.T) {
 }
 
 func TestACommandThatMayHaveArrivedIsNotRepeated(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	cut := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		asked.Add(1)
 		panic(http.ErrAbortHandler) // the connection breaks
 	})
 	other := serve(t, func(w http.ResponseWriter, _ *http.Request) { t.Error("the command was given again") })
 	c := client(t, apiclient.Config{Addresses: []string{cut, other}})
-	if _, err := c.Restart(t.Context(), "web", true); err == nil || asked != 1 {
-		t.Errorf("asked %d times, error %v", asked, err)
+	if _, err := c.Restart(t.Context(), "web", true); err == nil || asked.Load() != 1 {
+		t.Errorf("asked %d times, error %v", asked.Load(), err)
 	}
 }
 
