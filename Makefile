@@ -12,7 +12,7 @@ help: ## list the targets
 build: ## build the command line tool into bin/
 	$(GO) build -o bin/mesokit ./cmd/mesokit
 
-test: lint generate-check unit zookeeper demo-check ## everything that CI checks
+test: lint generate-check unit external zookeeper demo-check ## everything that CI checks
 
 unit: ## all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
