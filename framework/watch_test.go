@@ -2,6 +2,7 @@ package framework_test
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,8 +107,9 @@ func TestMetricsAndSpansTellWhatTheEngineDoes(t *testing.T) {
 			t.Errorf("%s counted nothing; there are %v", name, got)
 		}
 	}
-	seen := <-names.seen
-	names.seen <- seen
+	shared := <-names.seen
+	seen := maps.Clone(shared)
+	names.seen <- shared
 	for _, name := range []string{"round", "placement", "commit", "call ACCEPT", "call ACKNOWLEDGE"} {
 		if seen[name] == 0 {
 			t.Errorf("no span %q; there are %v", name, seen)
