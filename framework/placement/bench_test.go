@@ -113,6 +113,7 @@ func BenchmarkPlace(b *testing.B) {
 		{"good enough", placement.Config{GoodEnough: 0.9}, 10000, 200, 10, 0.5, 0, 200},
 		{"no fit", placement.Config{}, 10000, 200, 10, 1000, 0, 0},
 		{"no fit", placement.Config{}, 10000, 200, 200, 1000, 0, 0},
+		{"constraints", placement.Config{}, 10000, 1, 1, 0.5, 0, 1},
 		{"constraints", placement.Config{}, 1000, 200, 10, 0.5, 0, 180},
 		{"constraints", placement.Config{}, 1000, 1000, 10, 0.5, 0, 800},
 		{"constraints", placement.Config{}, 1000, 1000, 200, 0.5, 0, 950},
