@@ -105,7 +105,11 @@ func (f *Framework) result(ctx context.Context, err error) error {
 }
 
 func (f *Framework) observe(s election.Status) {
-	f.set(func(st *Status) { st.Leader = s.Leader })
+	leader := s.Leader
+	if leader != nil && leader.ID == f.cfg.Info.ID {
+		leader = nil // not before it acts: nobody is to be sent here in vain
+	}
+	f.set(func(st *Status) { st.Leader = leader })
 	if s.Leader != nil && s.Term == nil && f.cfg.Elector != nil {
 		f.cfg.Log.Info("another scheduler leads", "leader", s.Leader.ID, "url", s.Leader.URL)
 	}

@@ -401,7 +401,7 @@ func (r ready) when(ctx context.Context, cmd *cobra.Command, f *framework.Framew
 		r.Leading, r.Master, r.FrameworkID = st.Leading, st.Master, s.FrameworkID
 		switch {
 		case st.Leading && (st.Master != "" && s.Connected || s.Guard != nil):
-		case !st.Leading && st.Leader != nil && st.Running:
+		case !st.Leading && st.Leader != nil && st.Running && st.Leader.URL != r.API:
 			r.Leader = cmp.Or(st.Leader.URL, st.Leader.ID)
 		default:
 			continue

@@ -30,8 +30,8 @@ type Config struct {
 	User, Password string
 	// TLS for https addresses; nil means the roots of the system.
 	TLS *tls.Config
-	// Patience is how long a request waits for somebody to lead, where all that answer say that nobody does. Default 15 s, negative: not at
-	// all.
+	// Patience is how long a request waits for somebody to lead, where all that answer say that nobody does, or name a leader that does
+	// not answer. Default 30 s, negative: not at all.
 	Patience time.Duration
 	// Timeout of one exchange, streams excepted. Default 30 s.
 	Timeout time.Duration
@@ -52,7 +52,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Addresses = []string{DefaultAddress}
 	}
 	if cfg.Patience == 0 {
-		cfg.Patience = 15 * time.Second
+		cfg.Patience = 30 * time.Second
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 30 * time.Second
@@ -275,6 +275,11 @@ func (c *Client) follow(ctx context.Context, base string, k call) (*http.Respons
 	asked := []string{}
 	for range maxRedirects {
 		resp, err := c.exchange(ctx, base, k)
+		if broken, ok := errors.AsType[*url.Error](err); ok && len(asked) > 0 && ctx.Err() == nil && (k.method == http.MethodGet || notSent(broken)) {
+			// The leader has gone, and its lease has not run out yet.
+			return nil, &Problem{Type: "not-leading", Status: http.StatusServiceUnavailable,
+				Detail: fmt.Sprintf("%s redirects to %s, which does not answer: %v", asked[len(asked)-1], base, broken.Err)}
+		}
 		if err != nil {
 			return nil, err
 		}

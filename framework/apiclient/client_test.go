@@ -123,6 +123,26 @@ func TestItWaitsForSomebodyToLead(t *testing.T) {
 	}
 }
 
+func TestItWaitsForTheSuccessorOfALeaderThatIsGone(t *testing.T) {
+	asked := 0
+	follower := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked < 3 {
+			w.Header().Set("Location", "http://127.0.0.1:1"+r.URL.String())
+			refuse(w, "not-leading", http.StatusTemporaryRedirect)
+			return
+		}
+		answer(w, map[string]string{"text": "done"})
+	})
+	if text, err := client(t, apiclient.Config{Addresses: []string{follower}}).Scale(t.Context(), "web", 1); text != "done" || err != nil || asked != 3 {
+		t.Errorf("%q, %v after %d requests", text, err, asked)
+	}
+	asked = -1000
+	_, err := client(t, apiclient.Config{Addresses: []string{follower}, Patience: -1}).Scale(t.Context(), "web", 1)
+	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1, which does not answer") {
+		t.Errorf("without patience: %v", err)
+	}
+}
+
 func TestRefusalsAreProblems(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
