@@ -92,7 +92,7 @@ func TestConformance(t *testing.T) {
 		var wg sync.WaitGroup
 		done := make(chan struct{})
 		wg.Go(func() {
-			ticker := time.NewTicker(300 * time.Millisecond)
+			ticker := time.NewTicker(700 * time.Millisecond)
 			defer ticker.Stop()
 			for {
 				select {
