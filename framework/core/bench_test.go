@@ -202,13 +202,10 @@ func BenchmarkMemory100000(b *testing.B) {
 	runtime.KeepAlive(infos)
 }
 
-func TestAHundredThousandTasksFitInto200MiB(t *testing.T) {
-	if testing.Short() {
-		return
-	}
-	if lived := tracked(t, 100000); lived > 200<<20 {
-		t.Errorf("%d MiB", lived>>20)
-	} else {
-		t.Logf("%d MiB", lived>>20)
+// The budget is 200 MiB for 100,000 tasks; the benchmark measures these.
+func TestATaskTakesNoMoreThanItsShareOfMemory(t *testing.T) {
+	const n = 5000
+	if each := tracked(t, n) / n; each > 200<<20/100000 {
+		t.Errorf("%d bytes per task", each)
 	}
 }

@@ -300,6 +300,7 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 			i.Volumes = append(i.Volumes, Volume{ID: id})
 		}
 		i.Pin = ag.ID
+		c.reclaim(i)
 		c.useAgent(ag.ID, +1)
 	}
 	c.arm(a, t)

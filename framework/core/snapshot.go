@@ -60,6 +60,8 @@ type Snapshot struct {
 	Apps       []*App // by name
 	Agents     []*Agent
 	Orphans    []Orphan
+	// Leftovers are what instances that are gone have left on agents that have not been offered since.
+	Leftovers []Leftover
 
 	byName map[string]*App
 }
@@ -90,6 +92,14 @@ type Agent struct {
 	Uses     int  // tasks and volumes of ours
 	Seen     bool // it was offered in this session
 	Draining bool
+}
+
+// Leftover is to be cleaned up as soon as its agent is offered.
+type Leftover struct {
+	Agent   string
+	Volumes []string // persistence ids
+	// Reservations: there may be reservations without volumes, too.
+	Reservations bool
 }
 
 // All yields the instances in the order of their numbers.
@@ -134,6 +144,9 @@ func (c *Core) Snapshot() *Snapshot {
 			s.Orphans = append(s.Orphans, *o)
 		}
 	})
+	for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
+		s.Leftovers = append(s.Leftovers, Leftover{id, slices.Clone(c.garbage[id].Volumes), c.garbage[id].Reserved})
+	}
 	c.epoch++ // from here on what the snapshot shows is copied before it is changed
 	return s
 }

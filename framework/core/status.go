@@ -20,6 +20,9 @@ func (c *Core) status(s *mesospb.TaskStatus) {
 	if !known {
 		c.unknownTask(id, e, s)
 	}
+	if s.GetState() == mesospb.TaskState_TASK_GONE_BY_OPERATOR {
+		c.agentGone(strings.Clone(s.GetAgentId().GetValue()))
+	}
 	if len(s.GetUuid()) == 0 {
 		return
 	}

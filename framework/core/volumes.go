@@ -4,15 +4,18 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
 // garbage is what is left on an agent of instances that are gone: volumes, and reservations, to be given back when they are offered.
 type garbage struct {
 	garbageRecord
-	destroyed map[string]bool // DESTROY was sent in this session
+	destroyed map[string]bool  // DESTROY was sent by this process
+	absent    map[string]int64 // since when offers have come without the volume, though nothing of ours runs that may use it
 }
 
 // waste notes volumes to destroy when their agent offers them.
@@ -73,6 +76,22 @@ func (c *Core) unbindFailed(a *appState, i *Instance, t *Task) {
 	}
 }
 
+// reclaim takes an instance's new volumes off the list of what is to be destroyed: their ids are those of the volumes that it had there before. If
+// one of these still exists, CREATE fails, and with it the launch; then it is on the list again.
+func (c *Core) reclaim(i *Instance) {
+	g := c.garbage[i.Pin]
+	if g == nil {
+		return
+	}
+	for _, v := range i.Volumes {
+		if k := slices.Index(g.Volumes, v.ID); k >= 0 {
+			g.Volumes = slices.Delete(g.Volumes, k, k+1)
+			delete(g.destroyed, v.ID)
+		}
+	}
+	c.put(keyGarbage+i.Pin, schemaGarbage, g.garbageRecord)
+}
+
 // clean gives back what is left of instances that are gone, as far as it is offered. Offers used for that are spent; what remains of them comes back at
 // once.
 func (c *Core) clean() {
@@ -96,7 +115,7 @@ func (c *Core) clean() {
 				reserved = append(reserved, r)
 			}
 		}
-		c.cleaned(o.Agent.ID, g, here, len(reserved) > 0, resources.AllocationRole(firstOf(o.Proto.GetResources())))
+		c.cleaned(o.Agent.ID, g, here, len(reserved) > 0)
 		if len(doomed)+len(reserved) == 0 {
 			continue
 		}
@@ -129,22 +148,76 @@ func (c *Core) clean() {
 	}
 }
 
-func firstOf(list []*mesospb.Resource) *mesospb.Resource {
-	if len(list) == 0 {
-		return nil
-	}
-	return list[0]
-}
+// absence is how long offers have to come without a volume until it is taken to be gone: a single one may be older than its release, or another
+// framework of the role may hold it at the moment.
+const absence = int64(time.Minute / time.Millisecond)
 
-// cleaned forgets what was destroyed and does not show up any more.
-func (c *Core) cleaned(agent string, g *garbage, here map[string]bool, reserved bool, _ string) {
+// cleaned forgets what was destroyed and does not show up any more, and what never shows up: it was destroyed before a restart, or the launch that
+// was to create it has not arrived.
+func (c *Core) cleaned(agent string, g *garbage, here map[string]bool, reserved bool) {
 	before := len(g.Volumes)
-	g.Volumes = slices.DeleteFunc(g.Volumes, func(id string) bool { return g.destroyed[id] && !here[id] })
+	if g.absent == nil {
+		g.absent = map[string]int64{}
+	}
+	g.Volumes = slices.DeleteFunc(g.Volumes, func(id string) bool {
+		switch since, known := g.absent[id]; {
+		case here[id] || c.volumeInUse(agent, id):
+			delete(g.absent, id)
+		case !known:
+			g.absent[id] = c.now
+		case c.now-since >= absence:
+			return true
+		}
+		return g.destroyed[id] && !here[id]
+	})
 	if len(g.Volumes) == 0 && !reserved {
 		c.forgetGarbage(agent)
 	} else if len(g.Volumes) != before {
 		c.put(keyGarbage+agent, schemaGarbage, g.garbageRecord)
 	}
+}
+
+// probeGarbage asks after agents that have something to be cleaned up and are not offered. Mesos knows no question for agents, but it says of any task, even of
+// one that never was, if its agent is gone for good.
+func (c *Core) probeGarbage() {
+	var tasks []*schedulerpb.Call_Reconcile_Task
+	for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
+		if ag := c.agents[id]; ag == nil || !ag.seen {
+			tasks = append(tasks, &schedulerpb.Call_Reconcile_Task{TaskId: taskID("no-task-on." + id), AgentId: agentID(id)})
+		}
+	}
+	if len(tasks) > 0 {
+		c.call(reconcileCall(tasks))
+	}
+}
+
+// agentGone: the operator has said that an agent never comes back. What was to be cleaned up there is gone with it.
+func (c *Core) agentGone(id string) {
+	if c.garbage[id] != nil {
+		c.forgetGarbage(id)
+		c.note(Note{Kind: NoteAgent, Index: -1, Agent: id, Text: "gone for good, and what was left there with it"})
+	}
+}
+
+// volumeInUse reports whether a task that may use the volume runs on the agent: one of the instance that the volume was made for.
+func (c *Core) volumeInUse(agent, id string) bool {
+	for _, a := range c.apps {
+		v := a.current()
+		if !v.volumes || c.placed.On(a.rec.Name, agent) == 0 {
+			continue
+		}
+		used := false
+		a.inst.all(func(i *Instance) bool {
+			for _, t := range append([]*Task{i.Live()}, i.Detached...) {
+				used = used || t != nil && t.Agent == agent && slices.Contains(v.app.VolumeIDs(i.Index), id)
+			}
+			return !used
+		})
+		if used {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Core) forgetGarbage(agent string) {

@@ -139,3 +139,18 @@ func TestUninstallLeavesNothing(t *testing.T) {
 		t.Errorf("left: %v", s.Records)
 	}
 }
+
+func TestAVolumeMadeAnewIsNotDestroyedForTheOldOnesSake(t *testing.T) {
+	s, v := startDB(t)
+	old := s.TaskOf("db/0")
+	s.Do(core.Replace{App: "db", Index: 0})
+	s.TaskStatus(old, killed)
+	s.Calls = nil
+	s.Offer("a1", "cpus:4;mem:1024;disk:1000") // the old volume is lost, or was destroyed by somebody else
+	s.ExpectLaunches(1)
+	s.Run()
+	s.Status("db/0", failed)
+	s.Pass(time.Minute)
+	s.Offer("a1", "cpus:4;mem:1024;disk:900", with(v))
+	s.ExpectLaunches(1) // and no DESTROY
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
 // simAgent runs tasks, whether the master hears of it or not.
@@ -40,6 +41,20 @@ func (w *world) addAgent(id, res string) *simAgent {
 	w.agents = append(w.agents, a)
 	w.master.agents[id] = &registration{agent: a, since: w.now}
 	return a
+}
+
+// hasVolumes reports whether an ACCEPT creates a volume that is there already.
+func (a *simAgent) hasVolumes(accept *schedulerpb.Call_Accept) bool {
+	for _, op := range accept.GetOperations() {
+		for _, v := range op.GetCreate().GetVolumes() {
+			for _, r := range a.total {
+				if id := r.GetDisk().GetPersistence().GetId(); id != "" && id == v.GetDisk().GetPersistence().GetId() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // receive delivers a message of the master, in order, unless the link breaks before.

@@ -26,6 +26,7 @@ type simMaster struct {
 	offers    map[string]*simOffer
 	filters   map[string]time.Time
 	muted     bool
+	tornDown  bool
 	numbers   int
 }
 
@@ -104,7 +105,7 @@ func (m *simMaster) own(task, agent string, state mesospb.TaskState, reason meso
 }
 
 func (m *simMaster) subscribe(p *process, id string) bool {
-	if !m.up {
+	if !m.up || m.tornDown {
 		return false
 	}
 	if id == "" {
@@ -206,6 +207,12 @@ func (m *simMaster) call(stream int, c *schedulerpb.Call) {
 		m.acknowledge(c.GetAcknowledge())
 	case schedulerpb.Call_RECONCILE:
 		m.reconcile(c.GetReconcile())
+	case schedulerpb.Call_TEARDOWN:
+		m.tornDown = true
+		p := m.proc
+		m.proc, m.stream, p.stream = nil, 0, 0
+		m.reset()
+		m.w.after(0, func() { p.input(core.TornDown{}) })
 	}
 }
 
@@ -236,12 +243,17 @@ func (m *simMaster) accept(a *schedulerpb.Call_Accept, c *schedulerpb.Call) {
 		}
 		return
 	}
-	left, err := consume(a, have)
-	if err != nil {
+	if _, err := consume(a, have); err != nil {
 		m.w.fail("ACCEPT: %v", err)
 		return
 	}
 	r := m.agents[agent]
+	if r.agent.hasVolumes(a) { // CREATE fails, and what wants the volume with it; ids are unique on an agent
+		for _, t := range tasks {
+			m.own(t.GetTaskId().GetValue(), agent, mesospb.TaskState_TASK_ERROR, mesospb.TaskStatus_REASON_TASK_INVALID)
+		}
+		return
+	}
 	m.filter(agent, a.GetFilters())
 	for _, op := range a.GetOperations() {
 		switch op.GetType() {
@@ -257,7 +269,6 @@ func (m *simMaster) accept(a *schedulerpb.Call_Accept, c *schedulerpb.Call) {
 			delete(m.filters, agent)
 		}
 	}
-	_ = left
 	for _, t := range tasks {
 		id := t.GetTaskId().GetValue()
 		if old := m.tasks[id]; old != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/framework/store"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // Options of Run. The zero Options are a quiet day: commands are given, tasks fail now and then, nothing else goes wrong.
@@ -63,9 +64,14 @@ func definition(name string, instances, version int) *app.App {
 		"web":  `"unreachable":{"replace_after":"60s"},"update":{"min_healthy":0.5,"batch_size":2,"max_failures":1000}`,
 		"svc":  `"unreachable":{"wait":true},"update":{"min_healthy":1,"max_failures":1000}`,
 		"work": `"goal":"finish","unreachable":{"wait":true}`,
+		"db":   `"update":{"min_healthy":0.5,"max_failures":1000}`,
 	}[name]
-	def, err := app.Parse(fmt.Appendf(nil, `{"name":%q,"instances":%d,"resources":{"cpus":0.5,"mem":32},"command":{"cmd":"run %d"},%s,"retry":{"time":"1s","max_time":"20s"}}`,
-		name, instances, version, policy))
+	disk := ""
+	if name == "db" {
+		disk = `,"disk":[{"size":50,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
+	}
+	def, err := app.Parse(fmt.Appendf(nil, `{"name":%q,"instances":%d,"resources":{"cpus":0.5,"mem":32%s},"command":{"cmd":"run %d"},%s,"retry":{"time":"1s","max_time":"20s"}}`,
+		name, instances, disk, version, policy))
 	if err != nil {
 		panic(err) // constant text
 	}
@@ -78,6 +84,9 @@ func (u *user) batch(task string) bool { return strings.HasPrefix(task, "work.")
 func (u *user) patience(instance string) time.Duration {
 	if strings.HasPrefix(instance, "web/") {
 		return 60 * time.Second
+	}
+	if instance == "db/0" { // the user replaces it, come what may
+		return 1
 	}
 	return 0
 }
@@ -125,7 +134,7 @@ func Run(opt Options) (Result, error) {
 	w.master = newMaster(w)
 	w.user.w = w
 	for i := range 5 {
-		w.addAgent(fmt.Sprintf("agent-%d", i), "cpus:4;mem:1024")
+		w.addAgent(fmt.Sprintf("agent-%d", i), "cpus:4;mem:1024;disk:1000")
 	}
 	w.master.tick()
 	w.start()
@@ -133,6 +142,7 @@ func Run(opt Options) (Result, error) {
 	w.retryCommands()
 	w.run(epoch.Add(opt.Duration))
 	w.settle()
+	w.uninstall()
 	res := Result{Boundaries: w.steps, Launches: w.launches, Crashes: w.crashes, Log: w.log}
 	if len(w.failed) == 0 {
 		return res, nil
@@ -153,7 +163,7 @@ func (w *world) retryCommands() {
 // day plans what happens.
 func (w *world) day() {
 	d := w.opt.Duration
-	for _, name := range []string{"web", "svc", "work"} {
+	for _, name := range w.apps("web", "svc", "work") {
 		w.user.want(core.Submit{App: definition(name, 3, 1)})
 	}
 	at := func(do func()) { w.after(w.between(0, d*8/10), do) }
@@ -165,6 +175,11 @@ func (w *world) day() {
 		at(func() { w.user.want(core.RestartInstance{App: "svc", Index: n % 3}) })
 	}
 	at(func() { w.user.want(core.Rollback{App: "web"}) })
+	if w.volumes() {
+		at(func() { w.user.want(core.Scale{App: "db", Instances: 1 + w.rng.IntN(4)}) })
+		at(func() { w.user.want(core.RestartInstance{App: "db", Index: w.rng.IntN(3)}) })
+		at(func() { w.user.want(core.Replace{App: "db", Index: 0}) })
+	}
 	at(func() { w.user.want(core.Remove{App: "work"}) })
 	if !w.opt.Faults {
 		return
@@ -200,10 +215,10 @@ func (w *world) settle() {
 	if w.agents[len(w.agents)-1].dead {
 		w.master.declareGone(w.agents[len(w.agents)-1].id)
 	}
-	for _, name := range []string{"web", "svc"} {
+	for _, name := range w.apps("web", "svc") {
 		w.user.want(core.Submit{App: definition(name, 4, 1000), Force: true})
 	}
-	w.run(w.now.Add(60 * time.Minute))
+	w.run(w.now.Add(35 * time.Minute))
 	if len(w.failed) > 0 {
 		return
 	}
@@ -232,7 +247,7 @@ func (w *world) verdict() {
 	}
 	snap := w.proc.eng.Core.Snapshot()
 	want := 0
-	for _, name := range []string{"web", "svc"} {
+	for _, name := range w.apps("web", "svc") {
 		a := snap.App(name)
 		if a == nil {
 			w.fail("application %s is forgotten", name)
@@ -263,7 +278,7 @@ func (w *world) verdict() {
 		w.fail("unknown tasks: %v", snap.Orphans)
 	}
 	if len(w.master.offers) > 0 || !w.master.muted {
-		w.fail("%d offers are out, suppressed: %v", len(w.master.offers), w.master.muted)
+		w.fail("%d offers are out, suppressed: %v, left over: %+v", len(w.master.offers), w.master.muted, snap.Leftovers)
 	}
 	if snap.Unanswered > 0 {
 		w.fail("%d questions are open", snap.Unanswered)
@@ -276,6 +291,46 @@ func (w *world) verdict() {
 	}
 	if a, b := summary(snap), summary(twin.Core.Snapshot()); a != b {
 		w.fail("stored state differs:\n%s\nin memory:\n%s", b, a)
+	}
+}
+
+// volumes reports whether the day has an application with persistent volumes: for that the framework needs a role and a principal.
+func (w *world) volumes() bool {
+	return w.opt.Config.Principal != "" && w.role() != resources.Unreserved
+}
+
+func (w *world) apps(names ...string) []string {
+	if w.volumes() {
+		names = append(names, "db")
+	}
+	return names
+}
+
+// uninstall removes everything in the end: nothing may be left on any agent.
+func (w *world) uninstall() {
+	if len(w.failed) > 0 {
+		return
+	}
+	w.user.want(core.Uninstall{})
+	w.run(w.now.Add(35 * time.Minute))
+	if len(w.failed) > 0 {
+		return
+	}
+	if !w.master.tornDown {
+		w.fail("the framework was not torn down: %+v", w.proc.eng.Core.Snapshot())
+	}
+	if len(w.store.records) > 0 {
+		w.fail("records are left: %v", slices.Sorted(maps.Keys(w.store.records)))
+	}
+	for _, a := range w.agents {
+		if len(a.tasks) > 0 && !a.dead {
+			w.fail("%s still runs %v", a.id, slices.Sorted(maps.Keys(a.tasks)))
+		}
+		for _, r := range a.total {
+			if !a.dead && (resources.IsPersistentVolume(r) || resources.IsDynamicallyReserved(r)) {
+				w.fail("%s still has %s", a.id, resources.Describe([]*mesospb.Resource{r}))
+			}
+		}
 	}
 }
 
