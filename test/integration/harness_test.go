@@ -47,6 +47,7 @@ type framework struct {
 	id *mesospb.FrameworkID
 	*scheduler.Subscription
 	events chan *schedulerpb.Event
+	passed []*schedulerpb.Event // OFFERS that came while something else was waited for
 	ctx    context.Context
 }
 
@@ -101,7 +102,7 @@ func subscribe(t testing.TB, c *cluster.Cluster, info *mesospb.FrameworkInfo, me
 	return f
 }
 
-// next returns the next event of a type, passing over offers and heartbeats but nothing else.
+// next returns the next event of a type, passing over heartbeats, keeping offers for later, and nothing else.
 func (f *framework) next(kind schedulerpb.Event_Type) *schedulerpb.Event {
 	f.t.Helper()
 	for {
@@ -112,7 +113,9 @@ func (f *framework) next(kind schedulerpb.Event_Type) *schedulerpb.Event {
 				f.t.Fatalf("the stream ended before %v", kind)
 			case e.GetType() == kind:
 				return e
-			case e.GetType() != schedulerpb.Event_OFFERS && e.GetType() != schedulerpb.Event_HEARTBEAT:
+			case e.GetType() == schedulerpb.Event_OFFERS:
+				f.passed = append(f.passed, e)
+			case e.GetType() != schedulerpb.Event_HEARTBEAT:
 				f.t.Fatalf("got %v, want %v", e, kind)
 			}
 		case <-f.ctx.Done():
@@ -121,9 +124,14 @@ func (f *framework) next(kind schedulerpb.Event_Type) *schedulerpb.Event {
 	}
 }
 
-// offers returns the offers of the next OFFERS event.
+// offers returns the offers of the next OFFERS event, which may have come before the last update was seen.
 func (f *framework) offers() []*mesospb.Offer {
 	f.t.Helper()
+	if len(f.passed) > 0 {
+		e := f.passed[0]
+		f.passed = f.passed[1:]
+		return e.GetOffers().GetOffers()
+	}
 	return f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
 }
 
