@@ -33,6 +33,7 @@ func TestAnInstanceRunsFromSubmissionToRemoval(t *testing.T) {
 	s.Offer("a1", "cpus:4;mem:1024")
 	s.ExpectLaunches(0) // backoff
 	s.Pass(2 * time.Second)
+	s.Offer("a1", "cpus:4;mem:1024")
 	s.ExpectLaunches(1)
 	if again := s.TaskOf("web/0"); again == first {
 		t.Fatalf("task id %s was used twice", first)
