@@ -57,7 +57,7 @@ type pendingReply struct {
 func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	records, _, err := db.List(ctx, "")
+	records, err := f.readAll(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -105,6 +105,33 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	t.loop()
 	t.wg.Wait()
 	return context.Cause(ctx)
+}
+
+// Remote stores try again for as long as they are let: after these times they are left, so that somebody hears of the trouble.
+const (
+	commitTimeout = 20 * time.Second
+	readTimeout   = 2 * time.Minute // for all records at once
+)
+
+// readAll reads the stored state, again and again while the store does not answer.
+func (f *Framework) readAll(ctx context.Context, db store.Store) ([]store.Record, error) {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, readTimeout)
+		slow := time.AfterFunc(readTimeout/10, func() {
+			f.cfg.Log.Warn("still reading the stored state")
+			f.set(func(s *Status) { s.Trouble = "the store: it has not answered yet" })
+		})
+		records, _, err := db.List(attempt, "")
+		cancel()
+		slow.Stop()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			if err == nil {
+				f.set(func(s *Status) { s.Trouble = "" })
+			}
+			return records, err
+		}
+		f.cfg.Log.Error("reading the stored state failed; trying again", "error", err)
+	}
 }
 
 // begin finds out, where the store is empty, whether the master knows this framework, submits the configured applications, and
@@ -274,7 +301,9 @@ func (t *term) commit(ops []store.Op) bool {
 	for failures := 0; ; failures++ {
 		ctx, done := t.spans.start(t.ctx, "commit")
 		began := time.Now()
+		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 		_, err := t.store.Commit(ctx, store.Batch{Ops: ops})
+		cancel()
 		t.metrics.commit(len(ops), time.Since(began), err)
 		done(err, attr("operations", len(ops)))
 		if err == nil {
