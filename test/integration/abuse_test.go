@@ -193,8 +193,9 @@ func TestBadClientsHarmNobodyElse(t *testing.T) {
 // TestAFrameworkThatDoesNotReadIsDisconnected has tasks send their framework more than may wait for it.
 func TestAFrameworkThatDoesNotReadIsDisconnected(t *testing.T) {
 	flood := func(ctx context.Context, task sim.Task) error {
-		for range 120 {
-			task.Message(make([]byte, 1<<20))
+		data := make([]byte, 1<<20)
+		for range 300 {
+			task.Message(data)
 		}
 		return nil
 	}

@@ -17,6 +17,9 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
+// limit takes the place of MaxBacklog.
+const limit = 64 << 20
+
 // message is an event of about so many bytes.
 func message(size int) proto.Message {
 	return &schedulerpb.Event{Type: schedulerpb.Event_MESSAGE.Enum(), Message: &schedulerpb.Event_Message{
@@ -33,6 +36,7 @@ func stream(t *testing.T, f func(s *Stream, body io.ReadCloser)) {
 			t.Fatal(err)
 		}
 		s := NewStream(codec.Protobuf)
+		s.limit = limit
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Serve(r.Context(), w) })}
 		go server.Serve(l)
 		tr := &http.Transport{DialContext: network.DialContext}
@@ -51,13 +55,13 @@ func stream(t *testing.T, f func(s *Stream, body io.ReadCloser)) {
 func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	stream(t, func(s *Stream, _ io.ReadCloser) {
 		sent := 0
-		for !s.Overrun() && sent < 2*MaxBacklog {
+		for !s.Overrun() && sent < 2*limit {
 			s.Send(message(1 << 20))
 			sent += 1 << 20
 			synctest.Wait()
 		}
-		if sent > MaxBacklog+4<<20 || sent < MaxBacklog {
-			t.Errorf("ended after %d bytes, want %d", sent, MaxBacklog)
+		if sent > limit+4<<20 || sent < limit {
+			t.Errorf("ended after %d bytes, want %d", sent, limit)
 		}
 		<-s.Done() // though its write was blocked
 		if len(s.queue) > 0 {
@@ -68,11 +72,11 @@ func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 
 func TestOneMessageMayBeAsLargeAsItLikes(t *testing.T) {
 	stream(t, func(s *Stream, body io.ReadCloser) {
-		s.Send(message(MaxBacklog + 1<<20))
+		s.Send(message(limit + 1<<20))
 		s.Send(message(10)) // as a heartbeat after it
 		s.Close()
 		n, err := io.Copy(io.Discard, body)
-		if err != nil || n < MaxBacklog+1<<20 || s.Overrun() {
+		if err != nil || n < limit+1<<20 || s.Overrun() {
 			t.Errorf("read %d bytes (%v), overrun %v", n, err, s.Overrun())
 		}
 	})

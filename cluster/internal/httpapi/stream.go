@@ -13,8 +13,9 @@ import (
 )
 
 // MaxBacklog bounds what waits for the client of a stream, in bytes of protobuf. A client that falls further behind, having read
-// nothing or too slowly, is disconnected. A single message may be as large as it likes.
-const MaxBacklog = 64 << 20
+// nothing or too slowly, is disconnected. A single message may be as large as it likes. A busy scheduler with 100,000 tasks, whose agents
+// send statuses again after ten seconds, stays well below.
+const MaxBacklog = 256 << 20
 
 // Linger is how long a client may take to read what was sent before Close.
 const Linger = 10 * time.Second
@@ -31,6 +32,7 @@ type Stream struct {
 	wake   chan struct{}
 	done   chan struct{}
 
+	limit    int             // MaxBacklog
 	weight   int             // of the queue and of what is being written
 	largest  int             // of all messages
 	overrun  bool            // the client was too slow
@@ -70,7 +72,7 @@ type Tapper interface{ TapStream(StreamInfo) Tap }
 
 // NewStream returns a stream that encodes with c. Serve must be called for it.
 func NewStream(c codec.Codec) *Stream {
-	return &Stream{codec: c, wake: make(chan struct{}, 1), done: make(chan struct{}), progress: make(chan struct{}, 1)}
+	return &Stream{codec: c, wake: make(chan struct{}, 1), done: make(chan struct{}), progress: make(chan struct{}, 1), limit: MaxBacklog}
 }
 
 // NewRecordIOStream is NewStream for the streams of container input and output, whose headers name the
@@ -91,7 +93,7 @@ func (s *Stream) Send(m proto.Message) {
 		return
 	}
 	s.largest = max(s.largest, n)
-	if s.weight > 0 && s.weight+n > max(MaxBacklog, 2*s.largest) {
+	if s.weight > 0 && s.weight+n > max(s.limit, 2*s.largest) {
 		s.overrunLocked()
 		return
 	}
