@@ -157,10 +157,12 @@ func (c *Config) info() *mesospb.FrameworkInfo {
 	if len(c.Roles) > 0 {
 		info.Roles = slices.Clone(c.Roles)
 	}
-	if info.Role != nil && len(info.Roles) == 0 {
-		info.Roles = []string{info.GetRole()}
+	old := info.Role //lint:ignore SA1019 who has set the old field means the new one
+	if old != nil && len(info.Roles) == 0 {
+		info.Roles = []string{*old}
 	}
-	if info.Role = nil; len(info.Roles) == 0 {
+	info.Role = nil //lint:ignore SA1019 the same
+	if len(info.Roles) == 0 {
 		info.Roles = []string{"*"}
 	}
 	switch {

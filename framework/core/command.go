@@ -189,7 +189,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: the application %q makes no demand", ErrInvalid, def.Name)
 	}
-	v := &version{number: number, created: c.now, app: def, demand: d, role: d.Role, volumes: newVolumes(def)}
+	v := &version{number: number, created: c.now, app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: newVolumes(def)}
 	if d.Group == "" {
 		d.Group = def.Name
 	}

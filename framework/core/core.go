@@ -88,6 +88,7 @@ type version struct {
 	number  uint32
 	created int64
 	app     *app.App
+	hash    string // of app, which is costly to make
 	demand  *placement.Demand
 	role    string
 	volumes bool

@@ -274,7 +274,7 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	}
 	ops, err := v.app.Operations(app.Launch{
 		TaskIDs: ids, Instance: i.Index, FrameworkID: c.fw.ID, AgentID: ag.ID, Hostname: ag.Hostname, Principal: c.cfg.Principal,
-		Resources: as.Resources, Ports: as.Ports, ReservationRefinement: c.cfg.ReservationRefinement,
+		Resources: as.Resources, Ports: as.Ports, Volumes: as.Volumes, Role: as.Role, Version: v.hash, ReservationRefinement: c.cfg.ReservationRefinement,
 	})
 	if err != nil {
 		c.setOutcome(a, i, GivenUp)
