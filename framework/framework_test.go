@@ -191,11 +191,9 @@ func TestALostStateIsAskedAboutAndNothingIsKilled(t *testing.T) {
 	}
 	second.do(core.Resolve{FrameworkID: id, Choice: core.ResolveAdopt})
 	second.until("the tasks are reported", func(s *core.Snapshot) bool { return s.Connected && len(s.Orphans) == 2 })
-	web := service("web", 2)
-	web.Constraints = []app.Constraint{{Field: "hostname", Operator: "IS", Value: "nowhere"}} // so that nothing is launched meanwhile
-	second.do(core.Submit{App: web})
-	for i, o := range second.Snapshot().Orphans {
-		second.do(core.Adopt{TaskID: o.TaskID, App: "web", Index: i})
+	second.do(core.Submit{App: service("web", 0)})
+	for _, o := range second.Snapshot().Orphans {
+		second.do(core.Adopt{TaskID: o.TaskID, App: "web", Index: -1, Grow: true})
 	}
 	second.until(up("web", 2))
 	if n := len(second.Snapshot().Orphans); n != 0 {

@@ -38,7 +38,7 @@ func newAppOrphans() *cobra.Command {
 		}),
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "adopt TASK APP[/N]", Short: "Make an orphan an instance, by default the first one that does not run", Args: wanting(cobra.ExactArgs(2)),
+		Use: "adopt TASK APP[/N]", Short: "Make an orphan an instance, by default the first one that does not run, or a new one", Args: wanting(cobra.ExactArgs(2)),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
 			name, index, err := parseInstance(args[1])
 			if err != nil {

@@ -223,11 +223,14 @@ func (c *Client) Orphans(ctx context.Context) ([]Orphan, error) {
 	return list[Orphan](ctx, c, "/v1/orphans", nil)
 }
 
-// Adopt makes an orphan an instance of an application; index -1 takes the first one that does not run.
+// Adopt makes an orphan an instance of an application; index -1 takes the first one that does not run, or
+// adds one if all do.
 func (c *Client) Adopt(ctx context.Context, taskID, name string, index int) (string, error) {
 	body := map[string]any{"task_id": taskID, "app": name}
 	if index >= 0 {
 		body["index"] = index
+	} else {
+		body["grow"] = true
 	}
 	return c.command(ctx, http.MethodPost, "/v1/orphans/adopt", nil, body)
 }

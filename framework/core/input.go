@@ -107,6 +107,9 @@ type Adopt struct {
 	TaskID string
 	App    string
 	Index  int // -1: the first instance that does not run
+	// Grow scales the application up by one if no instance waits for a task, so that nothing is launched between scaling and adopting. It
+	// goes with Index -1.
+	Grow bool
 }
 
 // KillOrphan kills an orphan; with TaskID "" all of them.

@@ -166,9 +166,15 @@ func (c *Core) adopt(in Adopt) (string, error) {
 			return index < 0
 		})
 	}
+	if index < 0 && in.Grow && !a.rec.Removing && a.rec.Surge == 0 && a.rec.Instances < maxInstances {
+		index = a.rec.Instances
+		a.rec.Instances++
+		c.resize(a)
+		c.changeApp(a)
+	}
 	i := a.inst.get(index)
 	if i == nil {
-		return "", fmt.Errorf("%w: no instance of %q waits for a task; scale it up first", ErrNoInstance, in.App)
+		return "", fmt.Errorf("%w: no instance of %q waits for a task; let the application grow, or scale it up first", ErrNoInstance, in.App)
 	}
 	if !i.Waiting() {
 		return "", fmt.Errorf("%w: instance %d of %q has a task", ErrInvalid, index, in.App)

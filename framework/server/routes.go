@@ -82,7 +82,7 @@ func routes() []route {
 			if b.Index != nil {
 				index = *b.Index
 			}
-			return core.Adopt{TaskID: b.TaskID, App: b.App, Index: index}
+			return core.Adopt{TaskID: b.TaskID, App: b.App, Index: index, Grow: b.Grow}
 		})},
 		{method: "POST", path: "/v1/orphans/kill", id: "killOrphans", summary: "Kill one orphan, or all", need: write, state: true, body: killBody{}, status: 202, answer: done{}, handle: killOrphans},
 		{method: "GET", path: "/v1/guard", id: "getGuard", summary: "Why the engine refuses to act, if it does", need: read, state: true, status: 200, answer: guardView{}, handle: getGuard},

@@ -276,6 +276,7 @@ type adoptBody struct {
 	TaskID string `json:"task_id"`
 	App    string `json:"app"`
 	Index  *int   `json:"index,omitempty"` // none: the first instance that does not run
+	Grow   bool   `json:"grow,omitempty"`  // scale up by one if all run
 }
 
 func (b *adoptBody) check() error {
