@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"github.com/mesokit/mesokit/cluster"
 	"io"
 	"net"
 	"net/http"
@@ -251,5 +252,20 @@ func TestTimeoutSaysWhyNobodyWasReached(t *testing.T) {
 	got := mesokit(t, t.Context(), "run", "--master", "127.0.0.1:1", "--timeout", "1s", "--", "true")
 	if got.code != exitTimeout || !strings.Contains(got.stderr, "connection refused") {
 		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+}
+
+func TestRunOutlivesAMasterThatIsOverloaded(t *testing.T) {
+	c, err := cluster.Start(t.Context(), cluster.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Faults().AddText("call answer status=503 type=ACCEPT count=2"); err != nil {
+		t.Fatal(err)
+	}
+	got := mesokit(t, t.Context(), "run", "--master", c.Master(), "--", "echo there")
+	if got.code != 0 || got.stdout != "there\n" || strings.Count(got.stderr, "503") != 2 {
+		t.Errorf("%+v", got)
 	}
 }

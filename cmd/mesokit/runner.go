@@ -224,6 +224,22 @@ func unlessDisconnected(err error) error {
 	return err
 }
 
+// persist repeats a call that the master had no time for, and did not act on: the offers that it is about would stay with us for good.
+func (r *runner) persist(ctx context.Context, call func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := call()
+		if !errors.Is(err, transport.ErrUnavailable) && !errors.Is(err, transport.ErrTooManyRequests) {
+			return err
+		}
+		r.say("%v; trying again", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // interrupted kills all tasks. Those that were not launched end here.
 func (r *runner) interrupted(ctx context.Context, s *scheduler.Session, _ any) error {
 	r.left -= len(r.pending)
@@ -272,7 +288,9 @@ func (r *runner) offers(ctx context.Context, calls *scheduler.Session, offers []
 		var err error
 		switch {
 		case len(launch) > 0:
-			err = calls.Accept(ctx, scheduler.OfferIDs(offer), nil, scheduler.Launch(launch...))
+			err = r.persist(ctx, func() error {
+				return calls.Accept(ctx, scheduler.OfferIDs(offer), nil, scheduler.Launch(launch...))
+			})
 		case r.o.embedded && r.left > 0 && len(r.pending) == r.left:
 			// Nothing runs and nobody else is there: there will be no larger offer.
 			r.over.Store(true)
@@ -280,7 +298,7 @@ func (r *runner) offers(ctx context.Context, calls *scheduler.Session, offers []
 				resources.Describe(resources.Unallocate(offer.GetResources())))
 		default:
 			r.wait(offer)
-			err = calls.Decline(ctx, scheduler.OfferIDs(offer), nil)
+			err = r.persist(ctx, func() error { return calls.Decline(ctx, scheduler.OfferIDs(offer), nil) })
 		}
 		if err := unlessDisconnected(err); err != nil {
 			return err
