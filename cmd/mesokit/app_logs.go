@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -171,8 +172,8 @@ func namesOf(i apiclient.Task) map[string]string {
 		return map[string]string{i.Task: name}
 	}
 	m := map[string]string{}
-	for n, id := range i.Members {
-		m[id] = fmt.Sprintf("%s/%d", name, n)
+	for _, id := range i.Members { // they are the pod's with the name of the member behind it
+		m[id] = name + "/" + strings.TrimPrefix(id, i.Task+".")
 	}
 	return m
 }
