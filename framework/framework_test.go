@@ -17,6 +17,7 @@ import (
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/framework/core/replay"
+	"github.com/mesokit/mesokit/framework/placement"
 	"github.com/mesokit/mesokit/framework/store"
 	"github.com/mesokit/mesokit/framework/store/memory"
 )
@@ -283,5 +284,24 @@ func TestWhatIsRecordedIsReplayedWithoutADifference(t *testing.T) {
 	}
 	if report.Applies < 3 || len(report.Differences) > 0 {
 		t.Errorf("%+v", report)
+	}
+}
+
+func TestAMasterThatIsBusyOrRefusesLosesNothing(t *testing.T) {
+	for _, rule := range []string{
+		"call answer status=503 type=ACCEPT count=3", "call answer status=429 type=DECLINE count=3", "call answer status=400 type=ACCEPT count=2",
+		"call answer status=503 type=ACKNOWLEDGE count=3", "call reset type=ACCEPT count=1", "call lose type=ACCEPT count=1",
+	} {
+		t.Run(rule, func(t *testing.T) {
+			c := start(t)
+			if _, err := c.Faults().AddText(rule); err != nil {
+				t.Fatal(err)
+			}
+			quick := core.Config{Book: placement.BookConfig{ReviveEvery: 20 * time.Millisecond, ReviveAgain: 100 * time.Millisecond, ShortRefusal: 10 * time.Millisecond}, LaunchTimeout: time.Second, ReconcileRetry: 100 * time.Millisecond}
+			web := service("web", 3)
+			web.Retry = &app.Retry{Time: app.Duration(10 * time.Millisecond)}
+			r := run(t, framework.Config{Master: c.Master(), Apps: []*app.App{web}, Core: quick})
+			r.until(up("web", 3))
+		})
 	}
 }

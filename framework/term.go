@@ -365,6 +365,10 @@ func (t *term) send(c *schedulerpb.Call) {
 	ctx, done := t.spans.start(ctx, "call "+c.GetType().String())
 	began := time.Now()
 	err := t.session.call(ctx, c)
+	// A master that has no time has not acted on the call.
+	for wait := 50 * time.Millisecond; busy(err) && sleep(ctx, wait); wait = min(2*wait, 2*time.Second) {
+		err = t.session.call(ctx, c)
+	}
 	t.metrics.call(c.GetType(), time.Since(began), err)
 	done(err)
 	if err == nil || t.ctx.Err() != nil {
@@ -372,6 +376,20 @@ func (t *term) send(c *schedulerpb.Call) {
 	}
 	t.cfg.Log.Warn("call failed", "call", c.GetType().String(), "error", err)
 	t.queue.push(core.CallFailed{Call: c, Refused: refused(err), Error: err.Error()})
+}
+
+func busy(err error) bool {
+	return errors.Is(err, transport.ErrUnavailable) || errors.Is(err, transport.ErrTooManyRequests)
+}
+
+// sleep waits, unless the context ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // refused says whether the master certainly did not act on a call.

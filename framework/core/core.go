@@ -497,6 +497,10 @@ func (c *Core) disconnected() {
 func (c *Core) callFailed(f CallFailed) {
 	switch f.Call.GetType() {
 	case schedulerpb.Call_ACCEPT:
+		if c.connected {
+			// The offers, if the master has not taken them, would stay with us for good. If it has, it ignores this.
+			c.call(declineCall(f.Call.GetAccept().GetOfferIds(), c.shortRefusal()))
+		}
 		if !f.Refused {
 			c.launchUncertain(f.Call.GetAccept())
 			return
