@@ -106,45 +106,47 @@ func TestOptions(t *testing.T) {
 
 func TestManyClustersAtOnceDoNotMeet(t *testing.T) {
 	const clusters = 32
-	var mu sync.Mutex
 	seen := map[string]bool{}
-	claim := func(t *testing.T, what string) {
-		mu.Lock()
-		defer mu.Unlock()
+	claim := func(what string) {
+		t.Helper()
 		if seen[what] {
 			t.Errorf("two clusters have %s", what)
 		}
 		seen[what] = true
 	}
-	t.Run("all", func(t *testing.T) {
-		for i := range clusters {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				options := []Option{Agents(2, cluster.AgentConfig{Resources: "cpus:1;mem:64;disk:64"})}
-				if i%2 == 1 {
-					options = []Option{Simulated(20, nil)}
-				}
-				var dir string
-				c := Start(t, append(options, func(c *cluster.Config) { c.Dir = t.TempDir(); dir = c.Dir })...)
-				claim(t, c.Master())
-				claim(t, dir)
-				addresses := map[string]bool{}
-				for _, a := range c.Agents() {
-					claim(t, a.ID)
-					addresses[a.Address] = true
-				}
-				for a := range addresses {
-					claim(t, a)
-				}
-				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-				resp, err := client.Get("http://" + c.Master() + "/health")
-				if err != nil {
-					t.Fatal(err)
-				}
-				resp.Body.Close()
-			})
+	// All of them live until the test ends: what two of them had would be had by both at once.
+	var started []*cluster.Cluster
+	for i := range clusters {
+		options := []Option{Agents(2, cluster.AgentConfig{Resources: "cpus:1;mem:64;disk:64"})}
+		if i%2 == 1 {
+			options = []Option{Simulated(20, nil)}
 		}
-	})
+		dir := t.TempDir()
+		claim(dir)
+		started = append(started, Start(t, append(options, func(c *cluster.Config) { c.Dir = dir })...))
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var wg sync.WaitGroup
+	for _, c := range started {
+		claim(c.Master())
+		addresses := map[string]bool{}
+		for _, a := range c.Agents() {
+			claim(a.ID)
+			addresses[a.Address] = true
+		}
+		for a := range addresses {
+			claim(a)
+		}
+		wg.Go(func() {
+			resp, err := client.Get("http://" + c.Master() + "/health")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+		})
+	}
+	wg.Wait()
 	if len(seen) < clusters*4 {
 		t.Errorf("%d addresses, directories and ids of %d clusters", len(seen), clusters)
 	}
