@@ -182,62 +182,83 @@ func (f *framework) parse(doc string) *app.App {
 	return a
 }
 
+// offer returns the next offer.
+func (f *framework) offer() *mesospb.Offer {
+	f.t.Helper()
+	if len(f.offers) == 0 {
+		f.offers = f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
+	}
+	o := f.offers[0]
+	f.offers = f.offers[1:]
+	return o
+}
+
+// decline gives an offer back, to have it again together with what has become free meanwhile.
+func (f *framework) decline(o *mesospb.Offer) {
+	f.t.Helper()
+	if err := f.sub.Decline(f.ctx, scheduler.OfferIDs(o), scheduler.RefuseSeconds(0)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // place picks what an instance needs from the first offer that has it, as the placement does.
 func (f *framework) place(a *app.App, instance int, existing bool) (*mesospb.Offer, app.Launch) {
 	f.t.Helper()
-	d := a.Demand()
 	for {
-	offers:
-		for len(f.offers) > 0 {
-			o := f.offers[0]
-			f.offers = f.offers[1:]
-			rest := o.GetResources()
-			l := app.Launch{
-				Instance: instance, FrameworkID: f.sub.FrameworkID().GetValue(), AgentID: o.GetAgentId().GetValue(), Hostname: o.GetHostname(),
-				Principal: "ops", ReservationRefinement: f.refined,
-			}
-			for i := range a.Tasks() {
-				l.TaskIDs = append(l.TaskIDs, fmt.Sprintf("%s.%d.%s.%d", a.Name, instance, time.Now().Format("150405.000000000"), i))
-			}
-			for _, v := range a.Volumes(instance, existing) {
-				var r *mesospb.Resource
-				for _, have := range rest {
-					if v.ID != "" && have.GetDisk().GetPersistence().GetId() == v.ID {
-						r = have
-					} else if v.ID == "" && have.GetName() == "disk" && !resources.IsPersistentVolume(have) && have.GetScalar().GetValue() >= v.MB {
-						r = resources.Clone(have)
-						r.Scalar.Value = &v.MB
-					}
-				}
-				if r == nil {
-					continue offers
-				}
-				l.Volumes = append(l.Volumes, r)
-				l.Resources = append(l.Resources, r)
-				rest = resources.Subtract(rest, []*mesospb.Resource{r})
-			}
-			got, ok := resources.Find(rest, d.Resources, "eng")
-			if !ok {
-				continue
-			}
-			l.Resources = append(l.Resources, got...)
-			rest = resources.Subtract(rest, got)
-			for _, p := range d.Ports {
-				ports, ok := resources.TakePorts(resources.Filter(rest, func(r *mesospb.Resource) bool { return r.GetName() == "ports" }), 1)
-				if p.From > 0 {
-					ports, ok = resources.Find(rest, []*mesospb.Resource{resources.NewPorts(p.From, p.From)}, "eng")
-				}
-				if !ok {
-					continue offers
-				}
-				l.Ports = append(l.Ports, ports[0].GetRanges().GetRange()[0].GetBegin())
-				l.Resources = append(l.Resources, ports...)
-				rest = resources.Subtract(rest, ports)
-			}
+		o := f.offer()
+		if l, ok := f.pick(o, a, instance, existing); ok {
 			return o, l
 		}
-		f.offers = f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
+		f.decline(o)
 	}
+}
+
+// pick picks what an instance needs from an offer, if the offer has it.
+func (f *framework) pick(o *mesospb.Offer, a *app.App, instance int, existing bool) (app.Launch, bool) {
+	d, rest := a.Demand(), o.GetResources()
+	l := app.Launch{
+		Instance: instance, FrameworkID: f.sub.FrameworkID().GetValue(), AgentID: o.GetAgentId().GetValue(), Hostname: o.GetHostname(),
+		Principal: "ops", ReservationRefinement: f.refined,
+	}
+	for i := range a.Tasks() {
+		l.TaskIDs = append(l.TaskIDs, fmt.Sprintf("%s.%d.%s.%d", a.Name, instance, time.Now().Format("150405.000000000"), i))
+	}
+	for _, v := range a.Volumes(instance, existing) {
+		var r *mesospb.Resource
+		for _, have := range rest {
+			if v.ID != "" && have.GetDisk().GetPersistence().GetId() == v.ID {
+				r = have
+			} else if v.ID == "" && have.GetName() == "disk" && !resources.IsPersistentVolume(have) && have.GetScalar().GetValue() >= v.MB {
+				r = resources.Clone(have)
+				r.Scalar.Value = &v.MB
+			}
+		}
+		if r == nil {
+			return l, false
+		}
+		l.Volumes = append(l.Volumes, r)
+		l.Resources = append(l.Resources, r)
+		rest = resources.Subtract(rest, []*mesospb.Resource{r})
+	}
+	got, ok := resources.Find(rest, d.Resources, "eng")
+	if !ok {
+		return l, false
+	}
+	l.Resources = append(l.Resources, got...)
+	rest = resources.Subtract(rest, got)
+	for _, p := range d.Ports {
+		ports, ok := resources.TakePorts(resources.Filter(rest, func(r *mesospb.Resource) bool { return r.GetName() == "ports" }), 1)
+		if p.From > 0 {
+			ports, ok = resources.Find(rest, []*mesospb.Resource{resources.NewPorts(p.From, p.From)}, "eng")
+		}
+		if !ok {
+			return l, false
+		}
+		l.Ports = append(l.Ports, ports[0].GetRanges().GetRange()[0].GetBegin())
+		l.Resources = append(l.Resources, ports...)
+		rest = resources.Subtract(rest, ports)
+	}
+	return l, true
 }
 
 // launch starts one instance and returns what was launched.

@@ -374,11 +374,7 @@ func TestWhatThePlacementFindsCanBeLaunched(t *testing.T) {
 				}
 				var as placement.Assignment
 				for as.Task == nil {
-					if len(f.offers) == 0 {
-						f.offers = f.next(schedulerpb.Event_OFFERS).GetOffers().GetOffers()
-					}
-					o := f.offers[0]
-					f.offers = f.offers[1:]
+					o := f.offer()
 					offer := placement.NewOffer(o)
 					offer.Role = "eng" // masters do not tell frameworks without MULTI_ROLE
 					result := placer.Place(&placement.Cycle{Offers: []*placement.Offer{offer}, Pending: []*placement.Task{task}, Placed: placed})
@@ -395,6 +391,8 @@ func TestWhatThePlacementFindsCanBeLaunched(t *testing.T) {
 						if err := f.sub.Accept(f.ctx, as.OfferIDs, scheduler.RefuseSeconds(0), ops...); err != nil {
 							t.Fatal(err)
 						}
+					} else {
+						f.decline(o)
 					}
 				}
 				for ended := 0; ended < 2; {
