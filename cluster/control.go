@@ -163,7 +163,7 @@ func (a *Agent) Resume(ctx context.Context) error {
 		a.away.Store(false)
 		return nil
 	}
-	l, err := a.cluster.cfg.Listen(ctx, a.Address)
+	l, err := a.cluster.listenAgain(ctx, a.Address)
 	if err != nil {
 		return fmt.Errorf("cluster: an agent cannot listen where it did: %w", err)
 	}

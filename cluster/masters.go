@@ -155,19 +155,28 @@ func (s *seat) start(ctx context.Context) error {
 	return errors.Join(err, s.kill())
 }
 
-// portPatience is how long to wait for a port that was left: a process that is just being started has a copy of the old listener.
-const portPatience = 5 * time.Second
+// portPatience is how long to wait for a port that was left: a process that is just being started has a copy of the old
+// listener, and the port may be the local one of a short connection.
+const portPatience = 10 * time.Second
 
 // listen listens where the master has its place.
 func (s *seat) listen(ctx context.Context) (net.Listener, error) {
+	if s.starts == 0 {
+		return s.cluster.cfg.Listen(ctx, s.address)
+	}
+	return s.cluster.listenAgain(ctx, s.address)
+}
+
+// listenAgain listens at an address that was left a moment ago.
+func (c *Cluster) listenAgain(ctx context.Context, address string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, portPatience)
 	defer cancel()
 	for {
-		l, err := s.cluster.cfg.Listen(ctx, s.address)
-		if err == nil || s.starts == 0 {
-			return l, err
+		l, err := c.cfg.Listen(ctx, address)
+		if err == nil {
+			return l, nil
 		}
-		again := time.NewTimer(50 * time.Millisecond)
+		again := time.NewTimer(20 * time.Millisecond)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
