@@ -27,7 +27,7 @@ func newSchedulerSession(cfg DriverConfig, log *slog.Logger) (schedulerSession, 
 	}
 	a := &schedulerAdapter{transport: client}
 	sc := scheduler.SessionConfig{
-		Master: cfg.Master, Transport: client, FrameworkInfo: cfg.Framework, Store: cfg.Store,
+		Master: cfg.Master, Scheme: cfg.Scheme, Transport: client, FrameworkInfo: cfg.Framework, Store: cfg.Store,
 		Tracer: &calmTracer{scheduler.LogSessions(log), a},
 	}
 	if cfg.Session != nil {

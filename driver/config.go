@@ -33,6 +33,8 @@ type DriverConfig struct {
 	// Master says where the master is: host:port, several with commas between them, http:// or https:// URLs,
 	// zk://[user:password@]host:port,…/path, or file:///path to a file that holds one of these.
 	Master string
+	// Scheme of masters whose address has none, as those that ZooKeeper names: "http" or "https"; "" means http. Transport has the rest of TLS.
+	Scheme string
 	// Store keeps the framework id over restarts of the process, so that Framework need not name it; nil means that the Scheduler does
 	// so in Registered, or nobody. Registered is called when the id is stored.
 	Store scheduler.FrameworkIDStore

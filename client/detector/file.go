@@ -29,8 +29,9 @@ func (f *file) Watch(ctx context.Context) iter.Seq2[Masters, error] {
 			return
 		}
 		for ctx.Err() == nil {
+			current := inner // follow may replace inner from now on
 			changed, stop := f.follow(ctx, &spec, &inner)
-			for now, err := range inner.Watch(changed) {
+			for now, err := range current.Watch(changed) {
 				if !yield(now, err) || err != nil {
 					stop()
 					return
@@ -65,7 +66,7 @@ func (f *file) follow(ctx context.Context, spec *string, inner *Detector) (chang
 			case err != nil:
 				if complaint != err.Error() {
 					complaint = err.Error()
-					f.cfg.Log(complaint + "; keeping what it said before")
+					f.cfg.Warn(complaint + "; keeping what it said before")
 				}
 			case now != was:
 				f.cfg.Log("the masters in " + f.path + " changed to " + d.String())

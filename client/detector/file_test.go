@@ -2,11 +2,15 @@ package detector
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +57,63 @@ func TestFileIsFollowedAsItChanges(t *testing.T) {
 		expect("http://d:4")
 		if len(log) != 4 {
 			t.Errorf("log %q, want two changes and two complaints", log)
+		}
+	})
+}
+
+// Trouble goes to Warn where there is one; what is just news does not.
+func TestTroubleIsToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "masters")
+		write(t, path, "a:1")
+		var log, warnings []string
+		d, err := Parse("file://"+path, Config{
+			Log: func(line string) { log = append(log, line) }, Warn: func(line string) { warnings = append(warnings, line) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := watch(t, d)
+		<-seen
+		write(t, path, "nonsense:")
+		time.Sleep(time.Minute)
+		write(t, path, "b:2")
+		<-seen
+		if len(log) != 1 || len(warnings) != 1 || !strings.Contains(warnings[0], "nonsense:") {
+			t.Errorf("log %q, warnings %q; want one each", log, warnings)
+		}
+	})
+}
+
+// A name that does not resolve, a port where nobody listens: whoever waits for a leader must learn why there is none.
+func TestZooKeeperThatCannotBeReachedIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var warnings []string
+		refused := errors.New("nobody is there")
+		d, err := Parse("zk://user:secret@zk1:2181,zk2:2181/mesos", Config{
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
+			Warn: func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				warnings = append(warnings, line)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for now, err := range d.Watch(ctx) {
+			t.Errorf("yielded %v, %v", now, err)
+		}
+		slices.Sort(warnings)
+		want := []string{
+			"no connection to ZooKeeper at zk1:2181: nobody is there; trying on",
+			"no connection to ZooKeeper at zk2:2181: nobody is there; trying on",
+		}
+		if !slices.Equal(warnings, want) {
+			t.Errorf("warnings %q, want %q", warnings, want)
 		}
 	})
 }

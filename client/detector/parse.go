@@ -24,9 +24,11 @@ type Config struct {
 	PollInterval time.Duration
 	// DialContext opens connections to ZooKeeper; nil means TCP.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Log is told what a detector lives through, such as a lost session, in one line without secrets; nil
+	// Log is told what a detector lives through, such as a new leader's file, in one line without secrets; nil
 	// means nobody is. It may be called concurrently.
 	Log func(line string)
+	// Warn is told of trouble that may pass, such as a ZooKeeper that cannot be reached, in the same way; nil means that Log is.
+	Warn func(line string)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -45,6 +47,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = func(string) {}
+	}
+	if c.Warn == nil {
+		c.Warn = c.Log
 	}
 	return c, nil
 }

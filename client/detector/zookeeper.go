@@ -69,7 +69,9 @@ func (z *zooKeeper) connect() (*connection, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	lost, lose := context.WithCancel(life)
-	had := false // a session; only the client's one goroutine changes it
+	// Only the client's one goroutine changes these.
+	had := false                      // a session
+	complaints := map[string]string{} // the last failure by server
 	follow := func(e zk.Event) {
 		switch {
 		case e.Type != zk.EventSession:
@@ -78,7 +80,7 @@ func (z *zooKeeper) connect() (*connection, error) {
 			z.cfg.Log("connected to ZooKeeper at " + e.Server)
 		case had && (e.State == zk.StateDisconnected || e.State == zk.StateExpired):
 			had = false
-			z.cfg.Log("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
+			z.cfg.Warn("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
 			lose()
 		}
 	}
@@ -90,8 +92,13 @@ func (z *zooKeeper) connect() (*connection, error) {
 			defer cancel()
 			c, err := dialContext(ctx, network, address)
 			if err != nil {
+				if lost.Err() == nil && complaints[address] != err.Error() {
+					complaints[address] = err.Error()
+					z.cfg.Warn(fmt.Sprintf("no connection to ZooKeeper at %s: %v; trying on", address, err))
+				}
 				return nil, err
 			}
+			delete(complaints, address)
 			return &boundConn{Conn: c, limit: z.cfg.SessionTimeout, stop: context.AfterFunc(life, func() { _ = c.Close() })}, nil
 		}))
 	if err != nil {
@@ -210,7 +217,7 @@ func (w *zkWatch) read() (now Masters, changed <-chan zk.Event, err error) {
 		}
 		if err != nil {
 			// As good as no leader; another one may follow who writes better.
-			w.cfg.Log(fmt.Sprintf("ignoring %s/%s: %v", w.url.Path, leader.name, err))
+			w.cfg.Warn(fmt.Sprintf("ignoring %s/%s: %v", w.url.Path, leader.name, err))
 		}
 		return now, changed, nil
 	}

@@ -26,7 +26,10 @@ type SessionConfig struct {
 	Name string
 	// Master says where the leader is found, as detector.Parse takes it: an address, a list, zk://, file://.
 	Master string
-	// Detector finds the leader; it replaces Master.
+	// Scheme of masters whose address has none, as those that ZooKeeper names: "http" or "https"; "" means http. TLS
+	// itself is the transport's.
+	Scheme string
+	// Detector finds the leader; it replaces Master and Scheme.
 	Detector detector.Detector
 	// Transport carries the conversation: media type, credentials, TLS, timeouts, headers. Nil means a new one
 	// with the defaults of package transport, which the session closes.
@@ -140,7 +143,11 @@ func NewSession(cfg SessionConfig) (*Session, error) {
 	}
 	if s.detector == nil {
 		var err error
-		if s.detector, err = detector.Parse(cfg.Master, detector.Config{}); err != nil {
+		if s.detector, err = detector.Parse(cfg.Master, detector.Config{
+			Scheme: cfg.Scheme,
+			Log:    func(line string) { s.trace(context.Background(), SessionTrace{Kind: TraceDetecting, Note: line}) },
+			Warn:   func(line string) { s.trace(context.Background(), SessionTrace{Kind: TraceDetectFailed, Note: line}) },
+		}); err != nil {
 			return nil, fmt.Errorf("session %q: %w", s.name, err)
 		}
 	}

@@ -386,3 +386,9 @@ func (l *traceLog) kinds() (kinds []TraceKind) {
 	}
 	return kinds
 }
+
+func (l *traceLog) read() []SessionTrace {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.traces)
+}

@@ -61,6 +61,7 @@ type tracker struct {
 	mu      sync.Mutex
 	now     detector.Masters
 	err     error
+	said    bool          // it has said something yet
 	changed chan struct{} // closed and replaced with every change
 }
 
@@ -80,7 +81,7 @@ func (t *tracker) follow(ctx context.Context, d detector.Detector) {
 func (t *tracker) set(now detector.Masters, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.now, t.err = now, err
+	t.now, t.err, t.said = now, err, true
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -89,6 +90,13 @@ func (t *tracker) get() (now detector.Masters, changed <-chan struct{}, err erro
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.now, t.changed, t.err
+}
+
+// hasSaid says whether the detector has said anything.
+func (t *tracker) hasSaid() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.said
 }
 
 // whileNobodyElse returns a context that ends with ctx or when the detector names other masters than now. stop ends
@@ -130,6 +138,9 @@ func (s *Session) connect(ctx context.Context, masters *tracker) error {
 		if err != nil {
 			return fmt.Errorf("detect the leader: %w", err)
 		}
+		if masters.hasSaid() {
+			s.trace(ctx, SessionTrace{Kind: TraceDetected, Master: now.String()})
+		}
 		if len(now.Candidates) == 0 {
 			select {
 			case <-changed:
@@ -137,7 +148,6 @@ func (s *Session) connect(ctx context.Context, masters *tracker) error {
 			}
 			continue
 		}
-		s.trace(ctx, SessionTrace{Kind: TraceDetected, Master: now.String()})
 		sub, from, err := s.subscribeAny(ctx, masters, now, favourite)
 		if err == nil {
 			resubscribe, favourite = 0, from
@@ -288,7 +298,7 @@ func (s *Session) attend(ctx context.Context, sub *Subscription, from string, ma
 	}
 	s.setSubscription(nil, err)
 	s.waitForTeardown(ctx) // which may be why
-	s.trace(ctx, SessionTrace{Kind: TraceDisconnected, Master: sub.Master(), Err: err, Expected: ctx.Err() != nil})
+	s.trace(ctx, SessionTrace{Kind: TraceDisconnected, Master: sub.Master(), Err: err, Expected: ctx.Err() != nil || s.hasEnded()})
 	s.queue.push(item{disconnected: &Disconnected{Master: sub.Master(), Err: err}})
 	return err
 }
@@ -314,7 +324,8 @@ func (s *Session) receive(ctx context.Context, sub *Subscription, g *guard) erro
 			}
 		}
 		if g.full.Load() {
-			g.resumed.Store(time.Now().UnixNano())
+			now := time.Now()
+			g.resumed.Store(&now)
 			g.full.Store(false)
 		}
 		if event.GetType() == schedulerpb.Event_ERROR {
@@ -331,9 +342,9 @@ type guard struct {
 	masters *tracker
 	done    chan struct{} // closed by the reader
 
-	full    atomic.Bool  // the reader waits for the handler
-	resumed atomic.Int64 // when it last did, Unix nanoseconds
-	verdict error        // why the guard closed the subscription; to be read after watch has returned
+	full    atomic.Bool               // the reader waits for the handler
+	resumed atomic.Pointer[time.Time] // when it last did; nil if it never has
+	verdict error                     // why the guard closed the subscription; to be read after watch has returned
 }
 
 func (g *guard) watch(ctx context.Context) {
@@ -372,8 +383,8 @@ func (g *guard) idle() time.Duration {
 		return 0
 	}
 	last := g.sub.LastReceived()
-	if resumed := time.Unix(0, g.resumed.Load()); resumed.After(last) {
-		last = resumed
+	if resumed := g.resumed.Load(); resumed != nil && resumed.After(last) {
+		last = *resumed
 	}
 	return time.Since(last)
 }

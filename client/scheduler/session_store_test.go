@@ -5,13 +5,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mesokit/mesokit/client/internal/memnet"
+	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
 // scriptedStore is a store whose failures a test chooses; it writes into the journal of the handler.
@@ -144,4 +149,76 @@ func TestTracerAndLogTellTheStoryOfASession(t *testing.T) {
 			t.Errorf("%d warnings; the end that was asked for is none:\n%s", n, out.String())
 		}
 	})
+}
+
+// A teardown ends the stream; that is no reason for a warning.
+func TestDisconnectionByTeardownIsExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		traces := new(traceLog)
+		_, m, stream, _, s := scene(t, func(cfg *SessionConfig) { cfg.Tracer = traces })
+		m.set(func(m *fakeMaster) {
+			m.refuse = func(call *schedulerpb.Call) (int, map[string]string, string) {
+				stream.end()
+				<-stream.gone
+				return http.StatusAccepted, nil, ""
+			}
+		})
+		if err := s.Teardown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-s.Done()
+		for _, d := range traces.traces {
+			if d.Kind == TraceDisconnected && !d.Expected {
+				t.Errorf("the disconnection is not expected: %+v", d)
+			}
+		}
+	})
+}
+
+// Who waits for a leader is told that there is none, and why as far as it is known.
+func TestWaitingForALeaderIsTraced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		traces := new(traceLog)
+		var network memnet.Network
+		play(t, &network, new(journal), func(cfg *SessionConfig) { cfg.Detector, cfg.Tracer = newSwitchboard(), traces })
+		synctest.Wait()
+		if diff := cmp.Diff([]TraceKind{TraceDetected}, traces.kinds()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		path := filepath.Join(t.TempDir(), "masters")
+		if err := os.WriteFile(path, []byte(address), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		traces = new(traceLog)
+		play(t, &network, new(journal), func(cfg *SessionConfig) { cfg.Master, cfg.Tracer = "file://"+path, traces })
+		synctest.Wait()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		told := 0
+		for _, d := range traces.read() {
+			if d.Kind == TraceDetectFailed && strings.Contains(d.Note, path) {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("the detector's trouble was traced %d times, want once", told)
+		}
+	})
+}
+
+func TestSchemeIsForMastersWithoutOne(t *testing.T) {
+	for master, want := range map[string]string{"m:5050": "https://m:5050", "http://m:5050": "http://m:5050", "https://m:5050": "https://m:5050"} {
+		s, err := NewSession(SessionConfig{Master: master, Scheme: "https", FrameworkInfo: frameworkInfo(), Handler: HandlerFuncs{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.detector.String(); got != want {
+			t.Errorf("%s: masters %s, want %s", master, got, want)
+		}
+	}
+	if _, err := NewSession(SessionConfig{Master: "m:5050", Scheme: "ftp", FrameworkInfo: frameworkInfo(), Handler: HandlerFuncs{}}); err == nil {
+		t.Error("a wrong scheme is taken")
+	}
 }

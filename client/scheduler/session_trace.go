@@ -18,6 +18,10 @@ type TraceKind string
 const (
 	// TraceDetected: the detector names masters, in Master, or none.
 	TraceDetected TraceKind = "masters detected"
+	// TraceDetecting: the detector tells by Note what it lives through. TraceDetectFailed: it tells of trouble, such as a
+	// ZooKeeper that cannot be reached. A SessionConfig.Detector has a log of its own instead.
+	TraceDetecting    TraceKind = "detecting masters"
+	TraceDetectFailed TraceKind = "detecting masters failed"
 	// TraceSubscribing: SUBSCRIBE goes to Master.
 	TraceSubscribing TraceKind = "subscribing"
 	// TraceSubscribeFailed: it failed with Err.
@@ -45,6 +49,7 @@ type SessionTrace struct {
 	Failures    int
 	Delay       time.Duration
 	Err         error
+	Note        string
 	// Expected: the connection is lost because the session ends.
 	Expected bool
 }
@@ -65,9 +70,9 @@ type sessionLogger struct{ log *slog.Logger }
 func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
 	level := slog.LevelDebug
 	switch d.Kind {
-	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed:
+	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed, TraceDetectFailed:
 		level = slog.LevelWarn
-	case TraceConnected, TraceEnded:
+	case TraceConnected, TraceEnded, TraceDetecting:
 		level = slog.LevelInfo
 	}
 	if d.Expected {
@@ -85,6 +90,9 @@ func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
 	}
 	if d.Kind == TraceWaiting {
 		attrs = append(attrs, slog.Int("failures", d.Failures), slog.Duration("delay", d.Delay))
+	}
+	if d.Note != "" {
+		attrs = append(attrs, slog.String("note", d.Note))
 	}
 	if d.Err != nil {
 		attrs = append(attrs, slog.Any("error", d.Err))

@@ -23,7 +23,8 @@ type Stream struct {
 	resp   *http.Response
 	codec  codec.Codec
 	frames *recordio.Reader
-	last   atomic.Int64 // when bytes came last, Unix nanoseconds
+	began  time.Time
+	last   atomic.Int64 // when bytes came last, after began: steps of the wall clock must not look like silence
 	closed atomic.Bool
 	failed error // what ended the stream
 }
@@ -46,8 +47,7 @@ func (c *Client) Stream(ctx context.Context, url string, msg proto.Message, opts
 	if _, err = ex.end(ctx, resp, nil, 0, err); err != nil {
 		return nil, err
 	}
-	s := &Stream{client: c, ctx: ctx, target: ex.target, resp: resp, codec: cd}
-	s.touch()
+	s := &Stream{client: c, ctx: ctx, target: ex.target, resp: resp, codec: cd, began: time.Now()}
 	s.frames = recordio.NewReader(received{s}, recordio.Config{MaxFrame: c.maxFrame})
 	return s, nil
 }
@@ -59,8 +59,8 @@ func (s *Stream) Header() http.Header { return s.resp.Header }
 func (s *Stream) MediaType() string { return s.codec.MediaType() }
 
 // LastReceived returns when the last bytes came, be they a part of a frame: a stream that delivers a big
-// frame slowly is alive.
-func (s *Stream) LastReceived() time.Time { return time.Unix(0, s.last.Load()) }
+// frame slowly is alive. It is the header's arrival at first, and has a monotonic reading, for time.Since.
+func (s *Stream) LastReceived() time.Time { return s.began.Add(time.Duration(s.last.Load())) }
 
 // Next reads the next message into m. It returns io.EOF at the clean end, an *ExchangeError if the stream
 // breaks, the context ends or Close is called, and a *DecodeError for a frame that is whole but not a
@@ -133,4 +133,4 @@ func (r received) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Stream) touch() { s.last.Store(time.Now().UnixNano()) }
+func (s *Stream) touch() { s.last.Store(int64(time.Since(s.began))) }

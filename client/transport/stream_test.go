@@ -213,6 +213,22 @@ func TestLastReceivedFollowsThePartsOfAFrame(t *testing.T) {
 	})
 }
 
+// A clock that is set must not make a master look dead, or alive. (Times in bubbles have no monotonic reading.)
+func TestLastReceivedDoesNotDependOnTheWallClock(t *testing.T) {
+	client, _ := serve(t, transport.Config{Codec: codec.JSON}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", codec.MediaTypeJSON)
+		_, _ = w.Write(frame(codec.JSON, errorEvent("a")))
+	})
+	stream := open(t, client)
+	defer stream.Close()
+	if err := stream.Next(new(schedulerpb.Event)); err != nil {
+		t.Fatal(err)
+	}
+	if last := stream.LastReceived(); !strings.Contains(last.String(), " m=") || time.Since(last) > time.Hour {
+		t.Errorf("last byte at %s, want a recent time with a monotonic reading", last)
+	}
+}
+
 func TestRecordIOAnswersCarryTheirMessagesMediaType(t *testing.T) {
 	client, _ := serve(t, transport.Config{Codec: codec.Protobuf}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept") != codec.MediaTypeRecordIO || r.Header.Get("Message-Accept") != codec.MediaTypeProtobuf {
