@@ -23,8 +23,8 @@ type agent struct {
 	url  *mesospb.URL
 
 	link *agentLink // nil while disconnected
-	// deactivated: an operator wants no offers made of it.
-	deactivated              bool
+	// deactivated: an operator wants no offers made of it. lost: it is being taken out of the cluster.
+	deactivated, lost        bool
 	registered, reregistered time.Time
 
 	tasks     map[string]map[string]*task                 // by framework and id, also terminal ones

@@ -153,6 +153,7 @@ func (m *Master) agentUnregistered(a *agent) {
 // loseAgent takes an agent out of the cluster, with everything on it, and tells all frameworks.
 func (m *Master) loseAgent(a *agent, l loss) {
 	a.stopTimers()
+	a.lost = true // what becomes of it is written down already: it must not be DRAINED by this
 	for _, id := range sortedKeys(a.tasks) {
 		if f := m.frameworks[id]; f != nil {
 			m.loseTasks(a, f, l)

@@ -2,6 +2,7 @@ package master
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
@@ -123,12 +124,22 @@ func (m *Master) flags() map[string]string {
 		"max_operator_event_stream_subscribers": itoa(maxSubscribers),
 		"max_unreachable_tasks_per_framework":   itoa(m.cfg.MaxUnreachableTasks),
 		"port":                                  itoa(int(m.Info().GetPort())),
-		"registry":                              "in_memory",
+		"registry":                              m.cfg.Registry.kind(),
 		"role_sorter":                           "drf",
 		"root_submissions":                      flag(!m.cfg.RefuseRoot),
 	}
 	if m.cfg.MinAllocatable == nil {
 		f["min_allocatable_resources"] = "cpus:0.01|mem:32"
+	}
+	if dir := m.cfg.Registry.dir(); dir != "" {
+		f["work_dir"] = dir
+	}
+	if len(m.cfg.Weights) > 0 {
+		var weights []string
+		for _, role := range sortedKeys(m.cfg.Weights) {
+			weights = append(weights, role+"="+strconv.FormatFloat(m.cfg.Weights[role], 'g', -1, 64))
+		}
+		f["weights"] = strings.Join(weights, ",")
 	}
 	if m.cfg.OfferTimeout > 0 {
 		f["offer_timeout"] = text(m.cfg.OfferTimeout)

@@ -127,15 +127,22 @@ func (m *Master) makeOffer(f *framework, a *agent, made allocator.Offer) *offer 
 // outgoing returns resources in the format that the framework understands: without allocation unless it is
 // MULTI_ROLE, in the older reservation format unless it has RESERVATION_REFINEMENT.
 func (f *framework) outgoing(list []*mesospb.Resource) []*mesospb.Resource {
+	older := list
 	if !f.caps.refinement {
-		if older, err := resources.Downgrade(list); err == nil {
-			list = older
+		if copied, err := resources.Downgrade(list); err == nil {
+			older = copied
 		}
 	}
-	if !f.caps.multiRole {
-		list = resources.Unallocate(list)
+	switch {
+	case f.caps.multiRole:
+	case len(older) > 0 && older[0] != list[0]: // a copy already
+		for _, r := range older {
+			r.AllocationInfo = nil
+		}
+	default:
+		older = resources.Unallocate(list)
 	}
-	return list
+	return older
 }
 
 // forgetOffer takes an offer off all lists. Its resources stay allocated.

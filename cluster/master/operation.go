@@ -66,6 +66,7 @@ func (m *Master) forgetOperation(o *operation) {
 	o.retry.Stop()
 	delete(o.framework.operations, string(o.uuid))
 	delete(o.agent.ops, string(o.uuid))
+	m.checkDrained(o.agent)
 }
 
 func (m *Master) forgetOperationsOf(f *framework) {

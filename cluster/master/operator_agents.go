@@ -94,19 +94,26 @@ func (m *Master) opDeactivateAgent(c *masterpb.Call_DeactivateAgent) answer {
 
 func (m *Master) opReactivateAgent(c *masterpb.Call_ReactivateAgent) answer {
 	id := c.GetAgentId().GetValue()
-	if lost := m.away(id); lost != nil && lost.off {
+	a, lost := m.agents[id], m.away(id)
+	off, drain := false, (*mesospb.DrainInfo)(nil)
+	switch {
+	case lost != nil:
+		off, drain = lost.off, lost.drain
+	case a != nil:
+		off, drain = a.deactivated, a.drain
+	default:
+		return answer{http.StatusBadRequest, "Unknown agent"}
+	}
+	switch {
+	case !off:
+		return answer{http.StatusBadRequest, "Agent is not deactivated"}
+	case drain.GetState() == mesospb.DrainState_DRAINING:
+		return answer{http.StatusBadRequest, "Agent is still in the DRAINING state"}
+	}
+	if lost != nil {
 		lost.off, lost.drain = false, nil
 		m.rememberAway(id)
 		return ok
-	}
-	a := m.agents[id]
-	switch {
-	case a == nil:
-		return answer{http.StatusBadRequest, "Unknown agent"}
-	case !a.deactivated:
-		return answer{http.StatusBadRequest, "Agent is not deactivated"}
-	case a.drain.GetState() == mesospb.DrainState_DRAINING:
-		return answer{http.StatusBadRequest, "Agent is still in the DRAINING state"}
 	}
 	a.deactivated, a.drain = false, nil
 	m.rememberAgent(a)
@@ -156,7 +163,7 @@ func drainMessage(c *mesospb.DrainConfig) link.Drain {
 
 // checkDrained ends draining when nothing runs on the agent any more.
 func (m *Master) checkDrained(a *agent) {
-	if a.drain.GetState() != mesospb.DrainState_DRAINING || len(a.tasks) > 0 || len(a.ops) > 0 || m.agents[a.id] != a {
+	if a.drain.GetState() != mesospb.DrainState_DRAINING || len(a.tasks) > 0 || len(a.ops) > 0 || a.lost {
 		return
 	}
 	m.log.Info("agent drained", "agent", a.id)

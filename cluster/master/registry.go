@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type Registry struct {
 	data   registryData // the values in its maps are replaced, never changed
 	term   *term        // of the master that may write
 	keeper *statefile.Keeper
+	path   string // empty in memory
 }
 
 // registryData is the content of a registry.
@@ -74,8 +76,24 @@ func OpenRegistry(path string, log *slog.Logger) (*Registry, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r.keeper = statefile.NewKeeper(registryKind, path, log)
+	r.keeper, r.path = statefile.NewKeeper(registryKind, path, log), path
 	return r, nil
+}
+
+// kind is the registry as the flag of that name has it; Mesos has no "file".
+func (r *Registry) kind() string {
+	if r.path == "" {
+		return "in_memory"
+	}
+	return "file"
+}
+
+// dir is where the registry lives; empty in memory.
+func (r *Registry) dir() string {
+	if r.path == "" {
+		return ""
+	}
+	return filepath.Dir(r.path)
 }
 
 // Close writes what is not written yet. The masters must be closed before.
