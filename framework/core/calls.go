@@ -53,6 +53,13 @@ func killCall(task, agent string, grace time.Duration, override bool) *scheduler
 	return &schedulerpb.Call{Type: schedulerpb.Call_KILL.Enum(), Kill: k}
 }
 
+func shutdownCall(executor, agent string) *schedulerpb.Call {
+	return &schedulerpb.Call{
+		Type:     schedulerpb.Call_SHUTDOWN.Enum(),
+		Shutdown: &schedulerpb.Call_Shutdown{ExecutorId: &mesospb.ExecutorID{Value: &executor}, AgentId: agentID(agent)},
+	}
+}
+
 func acknowledgeCall(s *mesospb.TaskStatus) *schedulerpb.Call {
 	return &schedulerpb.Call{
 		Type:        schedulerpb.Call_ACKNOWLEDGE.Enum(),

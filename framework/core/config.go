@@ -30,7 +30,7 @@ type Config struct {
 	// LaunchTimeout is after how long without any report a launched task is asked for. Default 1 min.
 	LaunchTimeout time.Duration
 	// KillRetry is how long after the grace period a kill without answer is repeated; it doubles with each repetition up to
-	// 5 min. The third and later kills allow no grace. Default 10 s.
+	// 5 min. The third and later kills allow no grace, and shut down the executor of custom executors and pods. Default 10 s.
 	KillRetry time.Duration
 	// ReconcileRetry is the time after which questions without answer are asked again; it doubles up to 1 min. Default 5 s.
 	ReconcileRetry time.Duration

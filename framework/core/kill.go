@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -17,6 +18,14 @@ func (c *Core) kill(a *appState, t *Task) {
 	// Impatience grows: a repeated KILL can only shorten the grace period.
 	hurry := t.attempts >= 3
 	t.mesosIDs(func(id string) { c.call(killCall(id, t.Agent, 0, hurry)) })
+	if v := a.versionOf(t.Version); hurry && t.State == Killing && v.app.HasExecutor() {
+		// An executor that does not do as it is told is destroyed by its agent, after its shutdown grace period.
+		c.call(shutdownCall(app.ExecutorID(t.firstID()), t.Agent))
+		if t.attempts == 3 {
+			c.note(Note{Kind: NoteWarning, App: a.rec.Name, Index: c.tasks[t.firstID()].index, Task: t.ID, Agent: t.Agent, State: t.State.String(),
+				Text: "the executor does not kill the task: it is shut down"})
+		}
+	}
 	if t.State != Killing {
 		return // the answer of the master, or the return of the agent, decides
 	}

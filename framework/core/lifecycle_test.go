@@ -258,3 +258,36 @@ func TestDaemonsRunOnEveryMatchingAgent(t *testing.T) {
 	s.Do(core.Remove{App: "log"})
 	s.ExpectCalls(schedulerpb.Call_KILL, 4)
 }
+
+func TestAnExecutorThatIgnoresKillsIsShutDown(t *testing.T) {
+	for name, more := range map[string]string{
+		"own":     `{"name":"own","resources":{"cpus":1,"mem":64},"kill_grace_period":"1s","executor":{"command":{"cmd":"run"}}}`,
+		"pod":     `{"name":"pod","group":[{"name":"a","resources":{"cpus":1,"mem":64},"command":{"cmd":"run"},"kill_grace_period":"1s"}]}`,
+		"command": define("command", `,"kill_grace_period":"1s"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, more, 1)
+			id := s.TaskOf(name + "/0")
+			s.Do(core.Scale{App: name, Instances: 0})
+			s.Pass(13 * time.Second) // grace + 10 s, the default being 3 s
+			s.ExpectCalls(schedulerpb.Call_SHUTDOWN, 0)
+			s.Pass(23 * time.Second)
+			if name == "command" { // Mesos' own executor can be trusted
+				s.ExpectCalls(schedulerpb.Call_SHUTDOWN, 0)
+				return
+			}
+			first := id
+			if name == "pod" {
+				first += ".a"
+			}
+			c := s.ExpectCalls(schedulerpb.Call_SHUTDOWN, 1)[0].GetShutdown()
+			if c.GetExecutorId().GetValue() != first+".executor" || c.GetAgentId().GetValue() == "" {
+				t.Fatalf("%v", c)
+			}
+			s.TaskStatus(first, failed)
+			if s.Instance(name+"/0") != nil {
+				t.Error("it is still there")
+			}
+		})
+	}
+}
