@@ -18,7 +18,9 @@ import (
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/cluster"
+	"github.com/mesokit/mesokit/cluster/sim"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // wire is a network in memory that can be cut, for clusters and drivers in synctest bubbles.
@@ -159,6 +161,52 @@ func TestTenMinutesInACallbackCostNoHeartbeat(t *testing.T) {
 		}
 		if !slices.Equal(seen, []string{"registered", "offers"}) {
 			t.Errorf("callbacks %q", seen)
+		}
+	})
+}
+
+// The agent repeats an update after ten seconds, then after twenty and so on, and here the connection breaks besides.
+func TestTenMinutesInACallbackBringNoUpdateTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster.Cluster, w *wire) {
+		if _, err := c.AddAgent(t.Context(), cluster.AgentConfig{
+			Hostname: "simulated", Simulated: true, Runner: sim.Always(sim.Run{For: time.Second}), Resources: "cpus:8;mem:1024",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		launched := false
+		d := bubbleDriver(t, c, w, SchedulerFuncs{
+			OnResourceOffers: func(d SchedulerDriver, offers []*mesospb.Offer) {
+				for _, o := range offers {
+					if launched || o.GetHostname() != "simulated" {
+						_, _ = d.DeclineOffer(o.Id, RefuseFor(time.Hour))
+						continue
+					}
+					launched = true
+					info := task("T1")
+					info.AgentId = o.GetAgentId()
+					info.Command = &mesospb.CommandInfo{Value: proto.String("true")}
+					info.Resources = []*mesospb.Resource{resources.NewCPUs(1), resources.NewMem(32)}
+					if _, err := d.LaunchTasks([]*mesospb.OfferID{o.Id}, []*mesospb.TaskInfo{info}, nil); err != nil {
+						t.Error(err)
+					}
+				}
+			},
+			OnStatusUpdate: func(d SchedulerDriver, s *mesospb.TaskStatus) {
+				seen = append(seen, s.GetState().String())
+				if s.GetState() == mesospb.TaskState_TASK_FINISHED {
+					_, _ = d.Stop(false)
+					return
+				}
+				w.cut()
+				time.Sleep(10 * time.Minute)
+			},
+		}, func(cfg *DriverConfig) { cfg.FailoverTimeout = time.Hour })
+		if status, err := d.Run(); status != stopped || err != nil {
+			t.Errorf("Run returned %v, %v", status, err)
+		}
+		if want := []string{"TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"}; !slices.Equal(seen, want) {
+			t.Errorf("told %q, want %q", seen, want)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -106,8 +107,8 @@ func TestAcknowledgementsUnderWayAreMadeBeforeTheEnd(t *testing.T) {
 			return ctx.Err()
 		})
 		const n = 100
-		for range n {
-			r.session.sink.event(update("T1", mesospb.TaskState_TASK_RUNNING, "u"))
+		for i := range n {
+			r.session.sink.event(update("T1", mesospb.TaskState_TASK_RUNNING, fmt.Sprint("u", i)))
 		}
 		synctest.Wait()
 		r.expect(stopped)(r.driver.Stop(true))

@@ -17,7 +17,7 @@ type Scheduler interface {
 	// OfferRescinded is called when an offer is no longer valid. Tasks launched on it meanwhile become TASK_LOST or TASK_DROPPED.
 	OfferRescinded(driver SchedulerDriver, offerID *mesospb.OfferID)
 	// StatusUpdate is called with the status of a task. Unless acknowledgements are explicit it is acknowledged when the callback
-	// returns; without an acknowledgement it comes again.
+	// returns, and never comes twice; with explicit ones it comes again for as long as it is not acknowledged.
 	StatusUpdate(driver SchedulerDriver, status *mesospb.TaskStatus)
 	// FrameworkMessage is called with what an executor sent. Such messages are not reliable.
 	FrameworkMessage(driver SchedulerDriver, executorID *mesospb.ExecutorID, agentID *mesospb.AgentID, data []byte)

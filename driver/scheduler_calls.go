@@ -132,11 +132,11 @@ func (d *MesosSchedulerDriver) SuppressOffers(roles ...string) (mesospb.Status, 
 
 // AcknowledgeStatusUpdate implements SchedulerDriver.
 func (d *MesosSchedulerDriver) AcknowledgeStatusUpdate(status *mesospb.TaskStatus) (mesospb.Status, error) {
-	return d.acknowledge("AcknowledgeStatusUpdate", scheduler.Acknowledge(status))
+	return d.acknowledge("AcknowledgeStatusUpdate", taskKey(status), scheduler.Acknowledge(status))
 }
 
-// acknowledge makes an acknowledgement, nil if none is needed.
-func (d *MesosSchedulerDriver) acknowledge(op string, call *schedulerpb.Call) (mesospb.Status, error) {
+// acknowledge makes an acknowledgement, nil if none is needed, of the update that key names.
+func (d *MesosSchedulerDriver) acknowledge(op, key string, call *schedulerpb.Call) (mesospb.Status, error) {
 	status := d.Status()
 	switch {
 	case status != mesospb.Status_DRIVER_RUNNING:
@@ -146,7 +146,11 @@ func (d *MesosSchedulerDriver) acknowledge(op string, call *schedulerpb.Call) (m
 	case call == nil:
 		return status, nil
 	}
-	return d.call(op, call)
+	status, err := d.call(op, call)
+	if err == nil {
+		d.repeats.acknowledged(key)
+	}
+	return status, err
 }
 
 // SendFrameworkMessage implements SchedulerDriver.
@@ -180,7 +184,7 @@ func (d *MesosSchedulerDriver) ShutdownExecutor(executorID *mesospb.ExecutorID, 
 
 // AcknowledgeOperationStatus implements SchedulerDriver.
 func (d *MesosSchedulerDriver) AcknowledgeOperationStatus(status *mesospb.OperationStatus) (mesospb.Status, error) {
-	return d.acknowledge("AcknowledgeOperationStatus", scheduler.AcknowledgeOperationStatus(status))
+	return d.acknowledge("AcknowledgeOperationStatus", operationKey(status), scheduler.AcknowledgeOperationStatus(status))
 }
 
 // ReconcileOperations implements SchedulerDriver.

@@ -81,6 +81,7 @@ type MesosSchedulerDriver struct {
 	partition bool // PARTITION_AWARE
 
 	registered bool // used by the session's goroutine alone
+	repeats    repeats
 
 	mu        sync.Mutex
 	connected chan struct{}       // closed while subscribed

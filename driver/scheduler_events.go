@@ -104,28 +104,47 @@ func (d *MesosSchedulerDriver) offered(offers []*mesospb.Offer) {
 }
 
 func (d *MesosSchedulerDriver) updated(status *mesospb.TaskStatus) {
-	cb := &Callback{Name: "StatusUpdate", run: func() { d.cfg.Scheduler.StatusUpdate(inSchedulerCallback{d}, status) }}
-	if !d.cfg.ExplicitAcknowledgements {
-		if call := ownAcknowledgement(status); call != nil {
-			cb.after = func() { d.send(call) }
-		}
-	}
-	d.core.enqueue(cb)
+	d.dueOnce("StatusUpdate", taskKey(status), ownAcknowledgement(status), func() {
+		d.cfg.Scheduler.StatusUpdate(inSchedulerCallback{d}, status)
+	})
 }
 
 func (d *MesosSchedulerDriver) operationUpdated(status *mesospb.OperationStatus) {
 	handler, ok := d.cfg.Scheduler.(OperationScheduler)
-	cb := &Callback{Name: "OperationStatusUpdate", run: func() {
+	d.dueOnce("OperationStatusUpdate", operationKey(status), ownOperationAcknowledgement(status), func() {
 		if ok {
 			handler.OperationStatusUpdate(inSchedulerCallback{d}, status)
 		} else {
 			d.log.Warn("the scheduler has no OperationStatusUpdate", "operation", status.GetOperationId().GetValue(), "state", status.GetState().String())
 		}
-	}}
-	if !d.cfg.ExplicitAcknowledgements {
-		if call := ownOperationAcknowledgement(status); call != nil {
-			cb.after = func() { d.send(call) }
+	})
+}
+
+func taskKey(s *mesospb.TaskStatus) string {
+	return repeatKey("task ", s.GetTaskId().GetValue(), s.GetUuid())
+}
+
+func operationKey(s *mesospb.OperationStatus) string {
+	return repeatKey("operation ", s.GetOperationId().GetValue(), s.GetUuid().GetValue())
+}
+
+// dueOnce queues the callback of an update, unless that is a repetition: of one whose callback is still due, or of one that was dealt with, which
+// is only acknowledged again. acknowledgement is nil if none is needed.
+func (d *MesosSchedulerDriver) dueOnce(name, key string, acknowledgement *schedulerpb.Call, run func()) {
+	if fresh, dealtWith := d.repeats.arrive(key); !fresh {
+		if dealtWith && acknowledgement != nil {
+			d.send(acknowledgement)
 		}
+		return
+	}
+	implicit := acknowledgement != nil && !d.cfg.ExplicitAcknowledgements
+	cb := &Callback{Name: name, run: func() {
+		run()
+		// Not acknowledged if the driver was stopped or aborted meanwhile, as in src/sched/sched.cpp.
+		d.repeats.finish(key, implicit && d.core.current() == mesospb.Status_DRIVER_RUNNING)
+	}}
+	if implicit {
+		cb.after = func() { d.send(acknowledgement) }
 	}
 	d.core.enqueue(cb)
 }

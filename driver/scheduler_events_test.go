@@ -1,9 +1,11 @@
 package driver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -218,6 +220,99 @@ func TestUpdatesAreAcknowledgedWhenTheirCallbackReturns(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Agents repeat updates whose acknowledgement they miss: because a callback before takes long, or the acknowledgement is lost.
+func TestRepeatedUpdatesReachTheirCallbackOnce(t *testing.T) {
+	for name, again := range map[string]*schedulerpb.Event{"task": update("T1", mesospb.TaskState_TASK_RUNNING, "u1"), "operation": operationUpdate("u1")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *DriverConfig) { c.Scheduler = newScheduler{c.Scheduler.(*recorder)} })
+				release := make(chan struct{})
+				r.calls.on("Registered", func(SchedulerDriver) { <-release })
+				r.session.answers(func(context.Context, *schedulerpb.Call) error { return ErrDisconnected })
+				r.start()
+				defer r.stop()
+				send := func() {
+					r.session.sink.event(proto.CloneOf(again))
+					synctest.Wait()
+				}
+				send()
+				send() // while the first is due
+				close(release)
+				synctest.Wait()
+				r.session.answers(nil)
+				send() // since its acknowledgement was lost
+				if got := r.calls.took(); len(got) != 2 {
+					t.Errorf("callbacks %q, want Registered and one update", got)
+				}
+				if got := r.session.took(); len(got) != 2 || got[0] != got[1] || !strings.HasPrefix(got[0], "ACKNOWLEDGE") {
+					t.Errorf("sent %q, want the acknowledgement twice", got)
+				}
+			})
+		})
+	}
+}
+
+// Whoever acknowledges by himself gets an update again until he has, but not while his callback for it is due or under way.
+func TestUpdatesComeAgainUntilTheyAreExplicitlyAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *DriverConfig) { c.ExplicitAcknowledgements = true }).start()
+		defer r.stop()
+		event := update("T1", mesospb.TaskState_TASK_RUNNING, "u1")
+		send := func() (callbacks []string) {
+			r.session.sink.event(proto.CloneOf(event))
+			r.session.sink.event(proto.CloneOf(event))
+			synctest.Wait()
+			return r.calls.took()
+		}
+		first := make(chan struct{})
+		r.calls.on("StatusUpdate", func(SchedulerDriver) { <-first })
+		if got := send(); len(got) != 2 { // Registered, and one
+			t.Errorf("callbacks %q", got)
+		}
+		close(first)
+		synctest.Wait()
+		if got := send(); len(got) == 0 {
+			t.Error("an update that is not acknowledged does not come again")
+		}
+		r.session.answers(func(context.Context, *schedulerpb.Call) error { return ErrDisconnected })
+		if _, err := r.driver.AcknowledgeStatusUpdate(event.GetUpdate().GetStatus()); err == nil {
+			t.Error("the acknowledgement should fail")
+		}
+		if got := send(); len(got) == 0 {
+			t.Error("an update whose acknowledgement failed does not come again")
+		}
+		r.session.answers(nil)
+		r.expect(running)(r.driver.AcknowledgeStatusUpdate(event.GetUpdate().GetStatus()))
+		r.session.took()
+		if got := send(); len(got) != 0 {
+			t.Errorf("an update that is acknowledged comes again: %q", got)
+		}
+		if got := r.session.took(); len(got) != 2 {
+			t.Errorf("sent %q, want the acknowledgement again", got)
+		}
+	})
+}
+
+func TestOnlySoManyUpdatesAreRemembered(t *testing.T) {
+	var r repeats
+	for i := range maxDealtWith + 10 {
+		key := repeatKey("task ", "T", fmt.Append(nil, i))
+		if fresh, _ := r.arrive(key); !fresh {
+			t.Fatalf("update %d is taken for a repetition", i)
+		}
+		r.finish(key, true)
+	}
+	if len(r.known) != maxDealtWith || len(r.order) != maxDealtWith {
+		t.Errorf("%d and %d updates are remembered, want %d", len(r.known), len(r.order), maxDealtWith)
+	}
+	if fresh, _ := r.arrive(repeatKey("task ", "T", []byte("0"))); !fresh {
+		t.Error("the oldest is not forgotten")
+	}
+	if fresh, dealtWith := r.arrive(repeatKey("task ", "T", fmt.Append(nil, maxDealtWith+9))); fresh || !dealtWith {
+		t.Error("the latest is forgotten")
 	}
 }
 
