@@ -204,10 +204,10 @@ func offerRank(r *mesospb.Resource) int {
 	return 2
 }
 
-// isRemote reports whether the agent is in another region than the master.
+// isRemote reports whether the agent is in another region than the master. Without a region of its own the master does not know.
 func (a *Allocator) isRemote(ag *agent) bool {
 	d := ag.info.Domain.GetFaultDomain()
-	return d != nil && d.GetRegion().GetName() != a.cfg.Region
+	return d != nil && a.cfg.Region != "" && d.GetRegion().GetName() != a.cfg.Region
 }
 
 // worth reports whether a candidate is large enough to be offered.

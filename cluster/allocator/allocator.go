@@ -19,7 +19,7 @@ type Config struct {
 	Weights map[string]float64
 	// OfferGPUsToAll offers agents with GPUs also to frameworks without GPU_RESOURCES.
 	OfferGPUsToAll bool
-	// Region of the master. Agents in another region are offered to REGION_AWARE frameworks only.
+	// Region of the master. Agents in another region are offered to REGION_AWARE frameworks only; if it is empty none is.
 	Region string
 	// Seed of the order in which agents are offered.
 	Seed uint64

@@ -109,8 +109,11 @@ func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	var got answer
-	if err := m.doLeading(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"], caller) }); err != nil {
+	got, passes, err := m.throttle(r.Context(), &call, caller)
+	if passes {
+		err = m.doLeading(r.Context(), func() { got = m.call(&call, r.Header["Mesos-Stream-Id"], caller) })
+	}
+	if err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}

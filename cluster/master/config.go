@@ -59,6 +59,8 @@ type Config struct {
 	Roles []string
 	// Weights of roles; others have 1.
 	Weights map[string]float64
+	// RateLimits bounds how many calls a second frameworks of a principal may make (--rate_limits); nil bounds none.
+	RateLimits *mesospb.RateLimits
 	// RefuseRoot refuses frameworks whose user is root (--no-root_submissions).
 	RefuseRoot bool
 	// OfferGPUsToAll offers agents with GPUs to frameworks without GPU_RESOURCES too (--no-filter_gpu_resources).

@@ -50,7 +50,8 @@ type Master struct {
 	files   *files.Files
 	fileMux *http.ServeMux
 
-	caller caller // of the loop
+	limits *limiters // nil without rate limits
+	caller caller    // of the loop
 	state         // of the loop
 }
 
@@ -92,7 +93,11 @@ func New(cfg Config) (*Master, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	m := &Master{cfg: cfg, log: cfg.Logger, addr: cfg.Listener.Addr().String(), loop: loop.On(cfg.Engine), served: make(chan struct{})}
+	limits, err := newLimiters(cfg.RateLimits)
+	if err != nil {
+		return nil, err
+	}
+	m := &Master{cfg: cfg, limits: limits, log: cfg.Logger, addr: cfg.Listener.Addr().String(), loop: loop.On(cfg.Engine), served: make(chan struct{})}
 	m.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6d6173746572))
 	id := cfg.ID
 	if id == "" {

@@ -144,6 +144,9 @@ func (m *Master) flags() map[string]string {
 	if m.cfg.OfferTimeout > 0 {
 		f["offer_timeout"] = text(m.cfg.OfferTimeout)
 	}
+	if m.cfg.RateLimits != nil {
+		f["rate_limits"] = string(protoJSON(m.cfg.RateLimits))
+	}
 	if m.cfg.Roles != nil {
 		f["roles"] = strings.Join(m.cfg.Roles, ",")
 	}
