@@ -33,6 +33,7 @@ type world struct {
 	*testing.T
 	*cluster.Cluster
 	network *cluster.Network
+	line    *line               // of the framework
 	agent   cluster.AgentConfig // what agents are like
 	batch   *batch
 }
@@ -52,6 +53,7 @@ func inWorld(t *testing.T, cfg config, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, network: new(cluster.Network)}
+		w.line = &line{network: w.network}
 		if cfg.tasks == 0 {
 			cfg.tasks = 12
 		}
@@ -130,7 +132,7 @@ func (w *world) startBatch(cfg config) *batch {
 		w: w, want: cfg.tasks, replace: cfg.replace, done: make(chan struct{}), tasks: map[string]*taskState{}, uuids: map[string]string{},
 		offers: map[string]bool{}, newest: map[string]int{},
 	}
-	tr, err := transport.New(transport.Config{Codec: cfg.media, DialContext: w.network.DialContext})
+	tr, err := transport.New(transport.Config{Codec: cfg.media, DialContext: w.line.dial})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -167,6 +169,7 @@ func (w *world) startBatch(cfg config) *batch {
 		b.session.Stop(nil)
 		<-ended
 		tr.Close()
+		w.line.close()
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, t := range b.trouble {

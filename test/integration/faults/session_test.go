@@ -66,6 +66,38 @@ func TestTheSessionComesThrough(t *testing.T) {
 	}
 }
 
+// Half-open connections: nothing says that the other side is gone.
+func TestTheSessionComesThroughDeadLines(t *testing.T) {
+	for kind, media := range media {
+		for _, masters := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s/%d masters", kind, masters), func(t *testing.T) {
+				inWorld(t, config{media: media, masters: masters, tasks: 40}, func(w *world) {
+					w.batch.says(0, "connected")
+					for i := range 8 {
+						before := w.batch.connections()
+						if n := w.line.cut(); n == 0 {
+							w.Error("there was no connection to go dead")
+						}
+						if i%3 == 2 {
+							if err := w.FailOver(w.Context()); err != nil {
+								w.Fatal(err)
+							}
+						}
+						for began := time.Now(); w.batch.connections() == before; time.Sleep(time.Second) {
+							// Five heartbeats of silence, and what an attempt may take.
+							if waited := time.Since(began); waited > 3*time.Minute {
+								w.Fatalf("after %v the session is not subscribed again", waited)
+							}
+						}
+						time.Sleep(time.Duration(i) * 7 * time.Second) // idle, busy, in the middle of calls
+					}
+					w.batch.await(time.Hour)
+				})
+			})
+		}
+	}
+}
+
 func TestTheLeaderChangesEverySecondForAMinute(t *testing.T) {
 	for kind, media := range media {
 		for _, masters := range []int{1, 3} {
