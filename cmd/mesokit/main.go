@@ -107,7 +107,7 @@ func newRoot() *cobra.Command {
 			return usagef("--output %q: want text or json", format)
 		}
 	}
-	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newReplay())
+	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newStore(), newReplay())
 	return root
 }
 

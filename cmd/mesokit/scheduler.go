@@ -300,7 +300,7 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(f, server.Config{Name: o.name, Auth: s.auth, TLS: s.tls, Metrics: registry, Artifacts: &s.artifacts, Log: s.log})
+	srv, err := server.New(f, server.Config{Name: o.name, Auth: s.auth, Backup: backupOf(db), TLS: s.tls, Metrics: registry, Artifacts: &s.artifacts, Log: s.log})
 	if err != nil {
 		return usagef("--auth-file %s: %w", o.authFile, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
@@ -39,6 +40,8 @@ type Config struct {
 	Metrics prometheus.Gatherer
 	// Artifacts are served under /artifacts/; nil means none.
 	Artifacts *Artifacts
+	// Backup writes the whole state, as store.Backup does; nil means that the API does not give it. It takes the right to write to get it.
+	Backup func(context.Context, io.Writer) error
 	// MaxBody bounds the body of a request, in bytes. Default 1 MiB.
 	MaxBody int64
 	// Heartbeat is how often an idle event stream gets a comment, so that nobody between takes it for dead. Default 15 s.

@@ -81,7 +81,18 @@ func recordSum(key string, value []byte) uint32 {
 
 // BackupFile writes a backup to a file, which appears under its name only when it is complete and on the disk, in place of an
 // older one.
-func BackupFile(ctx context.Context, s Store, path string) (info BackupInfo, err error) {
+func BackupFile(ctx context.Context, s Store, path string) (BackupInfo, error) {
+	return save(path, func(f io.Writer) (BackupInfo, error) { return Backup(ctx, s, f) })
+}
+
+// SaveBackup writes a backup that comes from elsewhere, as over the network, to a file. It appears under its name only when it was read
+// to its end, is sound and on the disk; before, an older one stays. The error may be a *CorruptError or a *NewerVersionError.
+func SaveBackup(path string, r io.Reader) (BackupInfo, error) {
+	return save(path, func(f io.Writer) (BackupInfo, error) { return ReadBackup(io.TeeReader(r, f), nil) })
+}
+
+// save lets write fill the file at path, all or nothing.
+func save(path string, write func(io.Writer) (BackupInfo, error)) (info BackupInfo, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("backup: %w", err)
@@ -92,7 +103,7 @@ func BackupFile(ctx context.Context, s Store, path string) (info BackupInfo, err
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if info, err = Backup(ctx, s, f); err != nil {
+	if info, err = write(f); err != nil {
 		return BackupInfo{}, err
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {

@@ -139,6 +139,28 @@ func TestABackupThatCannotBeWrittenFails(t *testing.T) {
 	}
 }
 
+func TestABackupFromElsewhereIsSavedWholeOrNotAtAll(t *testing.T) {
+	whole, path := backup(t), filepath.Join(t.TempDir(), "backup")
+	want, err := store.ReadBackup(bytes.NewReader(whole), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := store.SaveBackup(path, bytes.NewReader(whole)); err != nil || info != want {
+		t.Fatal(info, err)
+	}
+	for n := range whole {
+		var corrupt *store.CorruptError
+		if _, err := store.SaveBackup(path, bytes.NewReader(whole[:n])); !errors.As(err, &corrupt) {
+			t.Fatalf("cut after %d bytes: %v", n, err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	content, err2 := os.ReadFile(path)
+	if err != nil || err2 != nil || len(entries) != 1 || !bytes.Equal(content, whole) {
+		t.Fatalf("%v, %q", entries, content)
+	}
+}
+
 // A scheduler that was forgotten writes while its store is replaced.
 func TestRestoreNoticesAWriter(t *testing.T) {
 	s := memory.New()

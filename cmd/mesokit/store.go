@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/framework/store"
+)
+
+func newStore() *cobra.Command {
+	cmd := groupOf(&cobra.Command{
+		Use:   "store",
+		Short: "Back up, restore and look into what a scheduler remembers",
+		Long: `store works on the store of mesokit scheduler itself, without a scheduler. A store in a file belongs to the scheduler
+while that runs: use mesokit app backup then.
+
+Restoring is also the way from one kind of store to another: back up, and restore into the new one.`,
+		Example: `  mesokit store backup --name prod prod.backup
+  mesokit store restore --store etcd:10.0.0.1:2379/prod prod.backup
+  mesokit store ls --name prod`,
+	})
+	f := cmd.PersistentFlags()
+	f.String("store", "", "bolt:PATH, etcd:HOST:PORT,…/PREFIX or zk:HOST:PORT,…/PATH (default: the file of --name)")
+	f.String("name", "mesokit", "name of the framework whose file it is")
+	cmd.AddCommand(newStoreBackup(), newStoreRestore(), newStoreList())
+	return cmd
+}
+
+// withStore runs a command with the store that the flags name. Unless make is true it has to be there already, if it is a file.
+func withStore(cmd *cobra.Command, make bool, run func(ctx context.Context, s store.Store, p place) error) (err error) {
+	text, _ := cmd.Flags().GetString("store")
+	if text == "" {
+		name, _ := cmd.Flags().GetString("name")
+		if text, err = defaultStore(name); err != nil {
+			return err
+		}
+	}
+	p, err := parsePlace(text)
+	if err != nil {
+		return usagef("--store %s: %w", text, err)
+	}
+	if p.kind == "memory" {
+		return usagef("--store memory is in the memory of a scheduler: use mesokit app backup")
+	}
+	if p.kind == "bolt" && !make {
+		if _, err := os.Stat(p.path); err != nil {
+			return fmt.Errorf("there is no store: %w", err)
+		}
+	}
+	slow := time.AfterFunc(connectPatience, func() { fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: %s does not answer yet; waiting for it\n", p) })
+	defer slow.Stop()
+	s, err := p.openStore(cmd.Context())
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return fmt.Errorf("%s: %w: stop the scheduler that uses it; mesokit app backup makes a backup while it runs", p, err)
+	case err != nil:
+		return storeTrouble(p, err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return run(cmd.Context(), s, p)
+}
+
+// backupOf is how the API makes a backup.
+func backupOf(s store.Store) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		_, err := store.Backup(ctx, s, w)
+		return err
+	}
+}
+
+// emitBackup says what a backup has.
+func emitBackup(cmd *cobra.Command, info store.BackupInfo, what, where string) error {
+	return emit(cmd, info, "%s %d records of %s, %s", what, info.Records, info.Created.Format(time.RFC3339), where)
+}
+
+func newStoreBackup() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Write the whole state to a file", Args: wanting(cobra.ExactArgs(1)),
+		Long: `backup writes everything that is in the store, as it is together at one moment, to FILE, which appears when it is complete.
+Schedulers that share a store in etcd or ZooKeeper may go on meanwhile.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, false, func(ctx context.Context, s store.Store, p place) error {
+				info, err := store.BackupFile(ctx, s, args[0])
+				if err != nil {
+					return err
+				}
+				return emitBackup(cmd, info, "Saved", "in "+args[0])
+			})
+		},
+	}
+}
+
+func newStoreRestore() *cobra.Command {
+	var replace bool
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Put the state of a backup into a store", Args: wanting(cobra.ExactArgs(1)),
+		Long: `restore puts the records of a backup into the store, all or nothing, and first checks that the backup is sound. Stop the
+schedulers that use the store before: they would not see the change. A scheduler that starts with the restored store takes up what runs: tasks
+that were launched after the backup are reported as orphans, tasks that have ended since are launched again.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			_, err = store.ReadBackup(f, nil)
+			if err = errors.Join(err, f.Close()); err != nil { // a bad file must not even make a store
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return withStore(cmd, true, func(ctx context.Context, s store.Store, p place) error {
+				info, err := store.RestoreFile(ctx, s, args[0], store.RestoreOptions{Replace: replace})
+				if errors.Is(err, store.ErrNotEmpty) {
+					return fmt.Errorf("%w; --replace does that", err)
+				}
+				if err != nil {
+					return err
+				}
+				return emitBackup(cmd, info, "Restored", "into "+p.String())
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "replace the records that the store has; what is not in the backup is gone")
+	return cmd
+}
+
+// storedRecord is a line of store ls -o json.
+type storedRecord struct {
+	Key      string         `json:"key"`
+	Revision store.Revision `json:"revision"`
+	Bytes    int            `json:"bytes"`
+}
+
+func newStoreList() *cobra.Command {
+	return &cobra.Command{
+		Use: "ls [PREFIX]", Short: "List the records of a store", Args: wanting(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, false, func(ctx context.Context, s store.Store, _ place) error {
+				records, _, err := s.List(ctx, append(args, "")[0])
+				if err != nil {
+					return err
+				}
+				rows := []storedRecord{}
+				for _, r := range records {
+					rows = append(rows, storedRecord{r.Key, r.Revision, len(r.Value)})
+				}
+				if wantsJSON(cmd) {
+					return emit(cmd, rows, "")
+				}
+				t := newTable("key", "revision", "bytes")
+				for _, r := range rows {
+					t.AppendRow(table.Row{r.Key, r.Revision, r.Bytes})
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), t.Render())
+				return err
+			})
+		},
+	}
+}
+
+func newAppBackup() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Write the whole state of the scheduler to a file", Args: wanting(cobra.ExactArgs(1)),
+		Long: `backup writes everything that the scheduler remembers, as it is together at one moment, to FILE, which appears when it is complete and
+sound. mesokit store restore puts it into a store.`,
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			body, err := c.Backup(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer body.Close()
+			info, err := store.SaveBackup(args[0], body)
+			if err != nil {
+				return err
+			}
+			return emitBackup(cmd, info, "Saved", "in "+args[0])
+		}),
+	}
+}
