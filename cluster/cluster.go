@@ -163,9 +163,13 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		ResourceList: cfg.disks(),
 		Domain:       domain,
 		Attributes:   cfg.Attributes,
-		Logger:       c.cfg.Logger.With("component", "agent"),
-		Runner:       cfg.Runner,
-		Seed:         c.cfg.seedOf(n),
+
+		ExecutorRegistrationTimeout: cfg.ExecutorRegistrationTimeout,
+		ExecutorShutdownGrace:       cfg.ExecutorShutdownGrace,
+
+		Logger: c.cfg.Logger.With("component", "agent"),
+		Runner: cfg.Runner,
+		Seed:   c.cfg.seedOf(n),
 	}
 	h := c.control(&config)
 	h.cfg = cfg

@@ -58,6 +58,12 @@ type Config struct {
 	// it is unreachable; 0 means 10 min.
 	AgentReregisterTimeout time.Duration
 
+	// Policy says what masters offer to whom.
+	Policy Policy
+	// Domain is the fault domain of the masters, "region/zone": agents of other regions are offered only to frameworks that are
+	// REGION_AWARE. Empty means the one of the first agent in Agents that has one.
+	Domain string
+
 	// Security says who may talk to the cluster and what they may do; the zero value lets everybody do everything.
 	Security Security
 	// LogDir holds log files of masters and agents, master.log, agent-1.log and so on, which /files serves as /master/log and
@@ -103,6 +109,12 @@ type AgentConfig struct {
 
 	// Domain is the fault domain, "region/zone"; empty means none.
 	Domain string `json:"domain,omitempty"`
+
+	// ExecutorRegistrationTimeout is how long an executor may take to subscribe, fetching of its URIs included, and ExecutorShutdownGrace
+	// how long to end after SHUTDOWN, unless its ExecutorInfo says so; 0 means 1 min and 5 s (--executor_registration_timeout,
+	// --executor_shutdown_grace_period).
+	ExecutorRegistrationTimeout time.Duration `json:"-"`
+	ExecutorShutdownGrace       time.Duration `json:"-"`
 
 	// Simulated makes an agent that starts no processes and writes no files: its tasks run as Runner says, or until they
 	// are killed. It is light: ten thousand of them are ready within a second, and share one listener, where each is served

@@ -128,6 +128,12 @@ func (s *seat) start(ctx context.Context) error {
 		Standby:                true,
 		Registry:               c.registry,
 	}
+	if cfg.Domain, err = c.cfg.domain(); err == nil {
+		err = c.cfg.Policy.apply(&cfg)
+	}
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if c.cfg.Seed != 0 {
 		cfg.Seed = cmp.Or(c.cfg.Seed+uint64(s.n)<<32+uint64(s.starts)<<48, 1) // no two may give the same ids
 	}

@@ -52,7 +52,7 @@ type Master struct {
 
 	limits *limiters // nil without rate limits
 	caller caller    // of the loop
-	state         // of the loop
+	state            // of the loop
 }
 
 // state is what the loop owns.

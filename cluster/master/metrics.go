@@ -7,6 +7,7 @@ import (
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -128,8 +129,20 @@ func (m *Master) flags() map[string]string {
 		"role_sorter":                           "drf",
 		"root_submissions":                      flag(!m.cfg.RefuseRoot),
 	}
-	if m.cfg.MinAllocatable == nil {
-		f["min_allocatable_resources"] = "cpus:0.01|mem:32"
+	f["min_allocatable_resources"] = "cpus:0.01|mem:32"
+	if m.cfg.MinAllocatable != nil {
+		var sets []string
+		for _, set := range m.cfg.MinAllocatable {
+			var amounts []string
+			for _, name := range sortedKeys(set) {
+				amounts = append(amounts, name+":"+strconv.FormatFloat(resources.FromFixed(set[name]), 'g', -1, 64))
+			}
+			sets = append(sets, strings.Join(amounts, ";"))
+		}
+		f["min_allocatable_resources"] = strings.Join(sets, "|")
+	}
+	if m.cfg.Domain != nil {
+		f["domain"] = string(protoJSON(m.cfg.Domain))
 	}
 	if dir := m.cfg.Registry.dir(); dir != "" {
 		f["work_dir"] = dir
