@@ -20,6 +20,7 @@ func (c *Core) place() {
 		return
 	}
 	c.placeAgain = false
+	averse := c.averse()
 	for range 1000 { // each round but the last launches something
 		offers := c.book.Offers()
 		if len(offers) == 0 {
@@ -31,6 +32,7 @@ func (c *Core) place() {
 		}
 		res := c.cfg.Placer.Place(&placement.Cycle{
 			Now: c.time, Offers: offers, Pending: tasks, Placed: c.placed, HomeRegion: c.home, Holds: c.holds, Seed: c.cfg.Seed ^ c.version,
+			Averse: averse,
 		})
 		c.holds = res.Holds
 		c.explain(res.Unplaced, where)
@@ -39,6 +41,32 @@ func (c *Core) place() {
 			return
 		}
 	}
+}
+
+// averse turns anti-affinities around: by application, who does not want it near.
+func (c *Core) averse() map[string][]placement.Affinity {
+	var list map[string][]placement.Affinity
+	for _, a := range c.apps {
+		for k, n := range [...]uint32{a.rec.Version, a.rec.Base} {
+			v := a.versions[n]
+			if v == nil || k == 1 && n == a.rec.Version {
+				continue
+			}
+			for _, f := range v.demand.Affinities {
+				if !f.Anti || f.Group == a.rec.Name {
+					continue
+				}
+				if list == nil {
+					list = map[string][]placement.Affinity{}
+				}
+				to := f.Group
+				if f.Group = a.rec.Name; !slices.Contains(list[to], f) {
+					list[to] = append(list[to], f)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // waiting collects tasks to place: instances bound to an agent first, since nothing else will do for them, then a fair part of every

@@ -291,3 +291,27 @@ func TestAnExecutorThatIgnoresKillsIsShutDown(t *testing.T) {
 		})
 	}
 }
+
+func TestAnAntiAffinityHoldsWhoeverComesFirst(t *testing.T) {
+	s := start(t, define("db", `,"affinities":[{"app":"web","anti":true}]`), 1)
+	agent := s.Instance("db/0").Task.Agent
+	s.Submit(define("web", `,"instances":2`))
+	s.Offer(agent, "cpus:16;mem:4096")
+	s.ExpectLaunches(0)
+	why := s.Core.Snapshot().Why("web", 0)
+	if got := why.Offers.String(); got != "1 offer: 1 affinity hostname away from db, as that asks for" {
+		t.Errorf("explained as %q: %q", why.Text, got)
+	}
+	offerAll(s)
+	s.ExpectLaunches(2)
+	for _, name := range []string{"web/0", "web/1"} {
+		if s.Instance(name).Task.Agent == agent {
+			t.Errorf("%s is beside db", name)
+		}
+	}
+	s.Do(core.Remove{App: "db"})
+	s.Do(core.Scale{App: "web", Instances: 3})
+	s.TaskStatus(s.TaskOf("db/0"), killed)
+	s.Offer(agent, "cpus:16;mem:4096")
+	s.ExpectLaunches(1)
+}

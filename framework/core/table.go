@@ -73,7 +73,7 @@ type Transition struct {
 // Next returns what becomes of a task in state s when e happens. It is the only place where states change.
 func Next(s State, e Event) Transition { return table[s][e] }
 
-// table has a cell for every state and event; a test checks that none is missing, another prints it for the documentation.
+// table has a cell for every state and event; a test checks that none is missing, another that docs/applications.md shows it.
 //
 // Three rules explain most of it. What is over stays over, except that a task that was only said to be lost may turn up again.
 // A task that has to go stays so, whatever it reports. Without certainty that a task is gone its instance does not move on,

@@ -2,8 +2,11 @@ package core
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestTheTableIsTotal(t *testing.T) {
@@ -49,11 +52,29 @@ func TestTheTableKeepsItsRules(t *testing.T) {
 	}
 }
 
-// TestPrintTable prints the table as it stands in the documentation: go test -run PrintTable -v.
-func TestPrintTable(t *testing.T) {
-	text := TableText()
-	t.Log("\n" + text)
-	if n := strings.Count(text, "\n"); n != int(numEvents)+2 {
+// TestTheDocumentationShowsTheTable: UPDATE=1 writes it.
+func TestTheDocumentationShowsTheTable(t *testing.T) {
+	const page, begin, end = "../../docs/applications.md", "<!-- table: written by the tests of framework/core -->\n", "<!-- end of table -->"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	got, after, okEnd := strings.Cut(rest, end)
+	if !ok || !okEnd {
+		t.Fatalf("%s has no place for the table", page)
+	}
+	want := TableText()
+	if n := strings.Count(want, "\n"); n != int(numEvents)+2 {
 		t.Errorf("%d lines", n)
+	}
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(page, []byte(before+begin+want+end+after), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		got = want
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s is not what the table says (-want +got); UPDATE=1 go test writes it\n%s", page, d)
 	}
 }

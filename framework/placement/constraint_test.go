@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mesokit/mesokit/framework/placement"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 func TestConstraintsAreReadInMarathonsForms(t *testing.T) {
@@ -177,4 +178,41 @@ func TestHardConstraintsHold(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAnAntiAffinityKeepsTheOthersAwayToo(t *testing.T) {
+	alone := placement.Affinity{Group: "db", Field: "rack", Anti: true}
+	b := &placement.Demand{Group: "b", Resources: parse(t, "cpus:1")}
+	list := []offerOf{{resources: "cpus:4", attributes: "rack:r1"}, {resources: "cpus:4", attributes: "rack:r1"}, {resources: "cpus:8", attributes: "rack:r2"}}
+	placed := placement.NewPlaced()
+	placed.Add("db", placement.AgentOf(list[0].proto(t)))
+	cycle := &placement.Cycle{Offers: offers(t, list...), Placed: placed, Averse: map[string][]placement.Affinity{"b": {alone}}}
+
+	cycle.Pending = tasks(b, 1)
+	if r := place(t, cycle); len(r.Assignments) != 1 || r.Assignments[0].Agent.ID != "agent-3" {
+		t.Fatalf("placed %+v, want rack r2", r.Assignments)
+	}
+	// Also within one cycle: whoever comes first has the rack, and the other one goes elsewhere.
+	db := &placement.Demand{Group: "db", Resources: parse(t, "cpus:1"), Affinities: []placement.Affinity{{Group: "b", Field: "rack", Anti: true}}}
+	cycle.Placed, cycle.Pending = placement.NewPlaced(), append(tasks(db, 1), tasks(b, 1)...)
+	r := place(t, cycle)
+	if len(r.Assignments) != 2 || rackOf(r.Assignments[0]) == rackOf(r.Assignments[1]) {
+		t.Fatalf("placed %+v", r.Assignments)
+	}
+	// What it says, and that volumes are always let back to where they are.
+	cycle.Placed, cycle.Offers = placed, offers(t, list[:2]...)
+	cycle.Pending = tasks(b, 2)
+	cycle.Pending[1] = &placement.Task{ID: "bound", Demand: b, Agent: "agent-1", Volumes: []placement.Volume{}}
+	r = place(t, cycle)
+	if len(r.Assignments) != 1 || r.Assignments[0].Task.ID != "bound" {
+		t.Fatalf("placed %+v", r.Assignments)
+	}
+	if got, want := r.Unplaced[0].Why.String(), "2 offers: 2 affinity rack away from db, as that asks for"; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func rackOf(a placement.Assignment) string {
+	text, _ := resources.AttributeText(a.Agent.Attributes, "rack")
+	return text
 }

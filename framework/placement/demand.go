@@ -79,7 +79,8 @@ type Volume struct {
 	Root, Profile string
 }
 
-// Affinity asks to be near to instances of another group, or away from them. Only the group that declares it is moved by it.
+// Affinity asks to be near to instances of another group, or away from them. Only the group that declares it is moved by it, but
+// see Cycle.Averse.
 type Affinity struct {
 	// Group is the other application. An affinity to the own group is satisfied as long as it has no instance.
 	Group string

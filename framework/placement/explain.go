@@ -204,7 +204,11 @@ func (f *funnel) sorted() []Rejection {
 		case ByConstraint:
 			r.What = f.d.Constraints[f.keys[i].index].String()
 		case ByAffinity:
-			r.What = f.d.Affinities[f.keys[i].index].String()
+			at := f.keys[i].index
+			r.What = f.affinities[at].String()
+			if at >= len(f.d.Affinities) {
+				r.What += ", as that asks for"
+			}
 		}
 	}
 	slices.SortFunc(order, func(x, y int) int {

@@ -90,10 +90,17 @@ func (e *Explanation) String() string {
 	switch {
 	case e.Offers == 0:
 		return "no offers"
-	case e.Candidates == e.Offers:
-		fmt.Fprintf(&b, "%d offers", e.Offers)
+	case e.Offers == 1:
+		b.WriteString("1 offer")
 	default:
-		fmt.Fprintf(&b, "%d offers of %d agents", e.Offers, e.Candidates)
+		fmt.Fprintf(&b, "%d offers", e.Offers)
+	}
+	switch {
+	case e.Candidates == e.Offers:
+	case e.Candidates == 1:
+		b.WriteString(" of 1 agent")
+	default:
+		fmt.Fprintf(&b, " of %d agents", e.Candidates)
 	}
 	for i, r := range e.Rejected {
 		b.WriteString([]string{": ", ", "}[min(i, 1)])

@@ -93,10 +93,10 @@ func TestPortsAreGivenByNumber(t *testing.T) {
 		{"fixed", []placement.Port{placement.FixedPort(31001), {}}, []uint64{31001, 9000}, ""},
 		{"ranges", []placement.Port{{From: 8000, To: 8999}, {From: 8001, To: 31000}, placement.FixedPort(8000)}, []uint64{8001, 8002, 8000}, ""},
 		{"the widest range gets what is left", []placement.Port{{From: 31000, To: 31001}, {From: 1, To: 31000}, {From: 8000, To: 8000}, {From: 31000, To: 31000}}, []uint64{31001, 8001, 8000, 31000}, ""},
-		{"the same number twice", []placement.Port{placement.FixedPort(8000), placement.FixedPort(8000)}, nil, "1 offers: 1 not enough ports; nearest is host-1 with ports 2 of 2"},
-		{"a number that isn't there", []placement.Port{placement.FixedPort(80)}, nil, "1 offers: 1 not enough port 80; nearest is host-1 with port 80 0 of 1"},
-		{"too many", placement.AnyPorts(8), nil, "1 offers: 1 not enough ports; nearest is host-1 with ports 7 of 8"},
-		{"a range the wrong way round", []placement.Port{{From: 9000, To: 8000}}, nil, "1 offers: 1 not enough port 9000-8000; nearest is host-1 with port 9000-8000 0 of 1"},
+		{"the same number twice", []placement.Port{placement.FixedPort(8000), placement.FixedPort(8000)}, nil, "1 offer: 1 not enough ports; nearest is host-1 with ports 2 of 2"},
+		{"a number that isn't there", []placement.Port{placement.FixedPort(80)}, nil, "1 offer: 1 not enough port 80; nearest is host-1 with port 80 0 of 1"},
+		{"too many", placement.AnyPorts(8), nil, "1 offer: 1 not enough ports; nearest is host-1 with ports 7 of 8"},
+		{"a range the wrong way round", []placement.Port{{From: 9000, To: 8000}}, nil, "1 offer: 1 not enough port 9000-8000; nearest is host-1 with port 9000-8000 0 of 1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, why := one(t, &placement.Demand{Group: "g", Role: "eng", Ports: tc.ports}, offer)
@@ -138,21 +138,21 @@ func TestVolumes(t *testing.T) {
 		why     string
 	}{
 		{"an existing one by id", []placement.Volume{{ID: "mine", MB: 64}}, []string{"disk(allocated: eng)(reservations: [(STATIC,eng)])[mine:data]:64"}, ""},
-		{"an existing one that is too small", []placement.Volume{{ID: "mine", MB: 65}}, nil, "1 offers: 1 no volume mine; nearest is host-1 with volume mine 64 of 65"},
-		{"one of another role", []placement.Volume{{ID: "theirs"}}, nil, "1 offers: 1 no volume theirs; nearest is host-1 with volume theirs 0 of 0"},
-		{"one that isn't there", []placement.Volume{{ID: "gone"}}, nil, "1 offers: 1 no volume gone; nearest is host-1 with volume gone 0 of 0"},
+		{"an existing one that is too small", []placement.Volume{{ID: "mine", MB: 65}}, nil, "1 offer: 1 no volume mine; nearest is host-1 with volume mine 64 of 65"},
+		{"one of another role", []placement.Volume{{ID: "theirs"}}, nil, "1 offer: 1 no volume theirs; nearest is host-1 with volume theirs 0 of 0"},
+		{"one that isn't there", []placement.Volume{{ID: "gone"}}, nil, "1 offer: 1 no volume gone; nearest is host-1 with volume gone 0 of 0"},
 		{"shared", []placement.Volume{{ID: "both"}, {ID: "both"}}, []string{
 			"disk(allocated: eng)(reservations: [(STATIC,eng)])[both:data]<SHARED>:8", "disk(allocated: eng)(reservations: [(STATIC,eng)])[both:data]<SHARED>:8"}, ""},
 		{"room on the root disk, reserved first", []placement.Volume{{MB: 50}}, []string{"disk(allocated: eng)(reservations: [(STATIC,eng)]):50"}, ""},
 		{"room in one piece", []placement.Volume{{MB: 60}}, []string{"disk(allocated: eng):60"}, ""},
-		{"more room than any piece has", []placement.Volume{{MB: 120}}, nil, "1 offers: 1 no disk; nearest is host-1 with disk 100 of 120"},
+		{"more room than any piece has", []placement.Volume{{MB: 120}}, nil, "1 offer: 1 no disk; nearest is host-1 with disk 100 of 120"},
 		{"two pieces", []placement.Volume{{MB: 60}, {MB: 40}, {MB: 50}}, []string{"disk(allocated: eng):60", "disk(allocated: eng):40", "disk(allocated: eng)(reservations: [(STATIC,eng)]):50"}, ""},
 		{"the smallest mount disk that will do, as a whole", []placement.Volume{{MB: 10, Type: mount}}, []string{"disk(allocated: eng)[MOUNT:/ssd2]:1000"}, ""},
 		{"two mount disks", []placement.Volume{{MB: 10, Type: mount}, {MB: 10, Type: mount}}, []string{"disk(allocated: eng)[MOUNT:/ssd2]:1000", "disk(allocated: eng)[MOUNT:/ssd1]:2000"}, ""},
 		{"a certain mount disk", []placement.Volume{{MB: 10, Type: mount, Root: "/ssd1"}}, []string{"disk(allocated: eng)[MOUNT:/ssd1]:2000"}, ""},
 		{"part of a path disk", []placement.Volume{{MB: 10, Type: path}}, []string{"disk(allocated: eng)[PATH:/hdd]:10"}, ""},
 		{"a storage provider's by profile", []placement.Volume{{MB: 10, Type: raw, Profile: "fast"}}, []string{"disk(allocated: eng)[RAW(,lun1,fast)]:500"}, ""},
-		{"no such profile", []placement.Volume{{MB: 10, Type: raw, Profile: "slow"}}, nil, "1 offers: 1 no RAW disk; nearest is host-1 with RAW disk 0 of 10"},
+		{"no such profile", []placement.Volume{{MB: 10, Type: raw, Profile: "slow"}}, nil, "1 offer: 1 no RAW disk; nearest is host-1 with RAW disk 0 of 10"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, why := one(t, &placement.Demand{Group: "g", Role: "eng", Resources: parse(t, "cpus:1"), Volumes: tc.volumes}, offer)
@@ -238,7 +238,7 @@ func TestNonsenseIsNotPlaced(t *testing.T) {
 		}
 	}
 	r := place(t, &placement.Cycle{Offers: append(offers(t, offer), nil), Pending: []*placement.Task{nil, {ID: "x"}}})
-	if len(r.Unplaced) != 1 || r.Unplaced[0].Why.String() != "1 offers: 1 demand the task has no Demand" {
+	if len(r.Unplaced) != 1 || r.Unplaced[0].Why.String() != "1 offer: 1 demand the task has no Demand" {
 		t.Errorf("a task without demand: %+v", r.Unplaced)
 	}
 	if r := place(t, &placement.Cycle{Pending: tasks(&placement.Demand{}, 1)}); r.Unplaced[0].Why.String() != "no offers" {

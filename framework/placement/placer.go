@@ -27,6 +27,9 @@ type Cycle struct {
 	Pending []*Task
 	// Placed is what runs already; nil if nothing does. Place doesn't add what it places: do that when it is launched.
 	Placed *Placed
+	// Averse lists, by group, the anti-affinities that other groups have to it: Affinity.Group is the one that declares it. So who
+	// wants to be alone is left alone. Tasks with Volumes of their own are not bound by it.
+	Averse map[string][]Affinity
 	// Complete says that Offers are all that can be had now: agents without one are full. Then GROUP_BY doesn't wait for values
 	// without offers: see Book.Complete.
 	Complete bool

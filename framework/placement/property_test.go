@@ -56,6 +56,16 @@ func drawWorld(t *rapid.T) *world {
 		Offers: list, Placed: p, Complete: rapid.Bool().Draw(t, "complete"), Seed: rapid.Uint64Range(0, 5).Draw(t, "seed"),
 		HomeRegion: rapid.SampledFrom([]string{"", "home"}).Draw(t, "home"),
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "averse") {
+		if w.cycle.Averse == nil {
+			w.cycle.Averse = map[string][]placement.Affinity{}
+		}
+		g := groups.Draw(t, "averse to")
+		w.cycle.Averse[g] = append(w.cycle.Averse[g], placement.Affinity{
+			Group: groups.Draw(t, "who is averse"), Field: rapid.SampledFrom([]placement.Field{"", "rack", placement.Zone}).Draw(t, "near"), Anti: true,
+			Soft: rapid.IntRange(0, 3).Draw(t, "soft aversion") == 0,
+		})
+	}
 	var demands []*placement.Demand
 	for range rapid.IntRange(1, 3).Draw(t, "demands") {
 		demands = append(demands, drawDemand(t, groups.Draw(t, "group")))

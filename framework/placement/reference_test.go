@@ -19,6 +19,7 @@ type naive struct {
 	known  []*placement.Agent
 	home   string
 	done   bool // Cycle.Complete
+	averse map[string][]placement.Affinity
 
 	expressions map[string]*regexp.Regexp
 }
@@ -36,7 +37,7 @@ type naiveTask struct {
 }
 
 func newNaive(c *placement.Cycle, running []naiveTask, known []*placement.Agent) *naive {
-	n := &naive{offers: c.Offers, placed: slices.Clone(running), known: known, home: c.HomeRegion, done: c.Complete, expressions: map[string]*regexp.Regexp{}}
+	n := &naive{offers: c.Offers, placed: slices.Clone(running), known: known, home: c.HomeRegion, done: c.Complete, averse: c.Averse, expressions: map[string]*regexp.Regexp{}}
 	for _, o := range c.Offers {
 		at := slices.IndexFunc(n.sites, func(s *naiveSite) bool { return s.agent.ID == o.Agent.ID && s.role == o.Role })
 		if at < 0 {
@@ -82,6 +83,11 @@ func (n *naive) count(group string, f placement.Field, v string) (count int) {
 // allows says whether the hard constraints and affinities of the demand allow the agent; GROUP_BY only as far as it does not depend
 // on who else could take the task.
 func (n *naive) allows(d *placement.Demand, a *placement.Agent) bool {
+	for _, f := range n.averse[d.Group] {
+		if v, ok := value(a, f.Field); ok && !f.Soft && f.Group != d.Group && n.count(f.Group, f.Field, v) > 0 {
+			return false
+		}
+	}
 	for _, c := range d.Constraints {
 		if !c.Soft && !n.constraint(d, c, a) {
 			return false

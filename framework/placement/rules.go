@@ -242,8 +242,7 @@ func (s *search) possible(f Field) map[string]bool {
 	return values
 }
 
-func (b *board) affinityRule(d *Demand, index int) rule {
-	a := &d.Affinities[index]
+func (b *board) affinityRule(d *Demand, a *Affinity, index int) rule {
 	r := rule{kind: ruleNear, affinity: true, soft: a.Soft, weight: weightOr1(a.Weight), index: index, seen: -1, own: a.Group == d.Group}
 	if a.Anti {
 		r.kind = ruleFar

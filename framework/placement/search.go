@@ -16,13 +16,15 @@ type needKey struct {
 // search looks for the best rows for one Demand. It judges every row once, and again when something was placed there;
 // what depends on the other instances, it asks of the rules for the rows that may win.
 type search struct {
-	b     *board
-	d     *Demand
-	needs needs
-	pin   string
-	wrong []int // pinned: rows that turned out not to fit
-	role  int32 // -1: any
-	rank  ranker
+	b *board
+	d *Demand
+	// affinities are those of the demand, then those that others have to it.
+	affinities []Affinity
+	needs      needs
+	pin        string
+	wrong      []int // pinned: rows that turned out not to fit
+	role       int32 // -1: any
+	rank       ranker
 
 	region  bool   // only the home region
 	fixed   []rule // tests, which are part of base
@@ -82,8 +84,16 @@ func (b *board) newSearch(d *Demand, t *Task) *search {
 		}
 		s.add(b.constraintRule(d, i))
 	}
-	for i := range d.Affinities {
-		s.add(b.affinityRule(d, i))
+	s.affinities = d.Affinities
+	if t == nil || t.Volumes == nil { // what cannot run elsewhere is not locked out by those who came later
+		for _, a := range b.in.Averse[d.Group] {
+			if a.Group != d.Group && a.Anti && !slices.Contains(d.Affinities, a) {
+				s.affinities = append(slices.Clip(s.affinities), a)
+			}
+		}
+	}
+	for i := range s.affinities {
+		s.add(b.affinityRule(d, &s.affinities[i], i))
 	}
 	for k := range s.balance {
 		r := &s.balance[k]
