@@ -30,7 +30,7 @@ Restoring is also the way from one kind of store to another: back up, and restor
 	f := cmd.PersistentFlags()
 	f.String("store", "", "bolt:PATH, etcd:HOST:PORT,…/PREFIX or zk:HOST:PORT,…/PATH (default: the file of --name)")
 	f.String("name", "mesokit", "name of the framework whose file it is")
-	cmd.AddCommand(newStoreBackup(), newStoreRestore(), newStoreList())
+	cmd.AddCommand(newStoreBackup(), newStoreRestore(), newStoreList(), newStoreResetFence())
 	return cmd
 }
 
@@ -159,6 +159,23 @@ func newStoreList() *cobra.Command {
 				}
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), t.Render())
 				return err
+			})
+		},
+	}
+}
+
+func newStoreResetFence() *cobra.Command {
+	return &cobra.Command{
+		Use: "reset-fence", Short: "Accept leaders of an election service that was set up anew", Args: wanting(cobra.NoArgs),
+		Long: `Each leader has a token greater than those of all leaders before, and a store refuses whoever comes with a smaller one. A service of
+elections that was set up anew counts from the start again, and so its leaders are refused. reset-fence makes the store forget the greatest
+token. Make sure first that no scheduler of the old service runs any more: the store cannot tell it from the new ones.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, false, func(ctx context.Context, s store.Store, p place) error {
+				if _, err := s.Commit(ctx, store.Batch{ResetFence: true}); err != nil {
+					return err
+				}
+				return emit(cmd, map[string]string{"store": p.String()}, "%s accepts every leader now.", p)
 			})
 		},
 	}

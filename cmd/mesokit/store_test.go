@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mesokit/mesokit/framework/store"
+	"github.com/mesokit/mesokit/framework/store/bolt"
 )
 
 func TestABackupOfARunningSchedulerBringsItsApplicationsBackElsewhere(t *testing.T) {
@@ -90,5 +94,31 @@ func TestStoresAreNotMadeOrLostByMistake(t *testing.T) {
 	}
 	if got := mesokit(t, t.Context(), "store", "restore", "--replace", "--store", full, good); got.code != 0 {
 		t.Errorf("replace: %+v", got)
+	}
+}
+
+func TestAFenceIsResetFromTheCommandLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	commit := func(token store.Token) error {
+		t.Helper()
+		s, err := bolt.Open(path, bolt.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		_, err = s.Commit(t.Context(), store.Batch{Fence: token})
+		return err
+	}
+	if err := commit(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(6); !errors.Is(err, store.ErrFenced) {
+		t.Fatal(err)
+	}
+	if got := mesokit(t, t.Context(), "store", "reset-fence", "--store", "bolt:"+path); got.code != 0 || !strings.Contains(got.stdout, "every leader") {
+		t.Fatalf("%+v", got)
+	}
+	if err := commit(1); err != nil {
+		t.Error(err)
 	}
 }
