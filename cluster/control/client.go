@@ -27,14 +27,16 @@ func (e *Error) Error() string { return e.Text }
 // Client controls a cluster from anywhere. Its methods are safe for concurrent use. Their errors are *Error for what the cluster answered, or those of
 // net/http.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	token string
+	http  *http.Client
 }
 
-// NewClient returns a client of the control interface at an address, host:port.
-func NewClient(address string) (*Client, error) { return newClient(address, nil) }
+// NewClient returns a client of the control interface at an address, host:port. token is the one that the interface asks for; empty if
+// it asks for none.
+func NewClient(address, token string) (*Client, error) { return newClient(address, token, nil) }
 
-func newClient(address string, dial func(context.Context, string, string) (net.Conn, error)) (*Client, error) {
+func newClient(address, token string, dial func(context.Context, string, string) (net.Conn, error)) (*Client, error) {
 	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
 	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
 		return nil, fmt.Errorf("control: address %q: want host:port", address)
@@ -42,7 +44,7 @@ func newClient(address string, dial func(context.Context, string, string) (net.C
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 	}
-	return &Client{"http://" + address + "/mesokit/v1", &http.Client{Transport: &http.Transport{DialContext: dial}}}, nil
+	return &Client{"http://" + address + "/mesokit/v1", token, &http.Client{Transport: &http.Transport{DialContext: dial}}}, nil
 }
 
 // Close closes idle connections.
@@ -134,6 +136,9 @@ func (c *Client) do(ctx context.Context, method, path string, body, to any) erro
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -37,8 +37,8 @@ func controlled(t *testing.T, test func(t *testing.T, c *cluster.Cluster, ctl *C
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := Serve(c, l)
-		ctl, err := newClient(s.Addr(), network.DialContext)
+		s := Serve(c, l, "token")
+		ctl, err := newClient(s.Addr(), "token", network.DialContext)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,6 +269,7 @@ func TestBrowsersAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+ctl.token)
 			if req.Header.Set(tc.key, tc.value); tc.key == "Host" {
 				req.Host = tc.value
 			}
@@ -281,6 +282,28 @@ func TestBrowsersAreRefused(t *testing.T) {
 			if resp.StatusCode != tc.status {
 				t.Errorf("%s: %s, want %d", tc.name, resp.Status, tc.status)
 			}
+		}
+	})
+}
+
+func TestWhoHasNotTheTokenControlsNothing(t *testing.T) {
+	controlled(t, func(t *testing.T, c *cluster.Cluster, ctl *Client, network *cluster.Network) {
+		for _, token := range []string{"", "tok", "token2", "other"} {
+			other, err := newClient(strings.TrimSuffix(strings.TrimPrefix(ctl.base, "http://"), "/mesokit/v1"), token, network.DialContext)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, status := other.Status(t.Context())
+			_, act := other.Act(t.Context(), "a1", Kill)
+			for _, err := range []error{status, act, other.ClearFaults(t.Context())} {
+				if e, ok := errors.AsType[*Error](err); !ok || e.Status != 401 || !strings.Contains(e.Text, "token") {
+					t.Errorf("with token %q: %v", token, err)
+				}
+			}
+			other.Close()
+		}
+		if got := states(t, ctl); len(got) != 2 {
+			t.Errorf("agents %q", got)
 		}
 	})
 }
@@ -305,7 +328,7 @@ func TestTheServerOutlivesItsCluster(t *testing.T) {
 
 func TestAddressesAreChecked(t *testing.T) {
 	for _, bad := range []string{"", "localhost", ":5055", "x:"} {
-		if _, err := NewClient(bad); err == nil {
+		if _, err := NewClient(bad, ""); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}

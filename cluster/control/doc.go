@@ -1,16 +1,16 @@
 // Package control lets programs control an embedded cluster that runs in another process: agents that stop, die, restart
 // and lose the network, faults, fail-over. It is how "mesokit dev agent …" and "mesokit dev fault …" do it.
 //
-//	s, err := control.Serve(c, listener)       // beside the cluster
+//	s, err := control.Serve(c, listener, token)   // beside the cluster
 //	defer s.Close()
 //
-//	ctl, err := control.NewClient("127.0.0.1:5055")
+//	ctl, err := control.NewClient("127.0.0.1:5055", token)
 //	defer ctl.Close()
 //	status, err := ctl.Status(ctx)
 //	id, err := ctl.AddFault(ctx, "call answer status=503 count=2")
 //
-// The interface is JSON over HTTP, for loopback only: there are no credentials. Requests that a browser may have been tricked into (with
-// an Origin, or a Host that is not this one) are refused.
+// The interface is JSON over HTTP, for loopback. Whoever controls a cluster can start processes, so requests must bring its token
+// (Authorization: Bearer …). Those that a browser may have been tricked into (with an Origin, or a Host that is not this one) are refused.
 //
 //	GET    /mesokit/v1/status
 //	POST   /mesokit/v1/agents                   a cluster.AgentConfig; answers the agent
@@ -22,6 +22,6 @@
 //	POST   /mesokit/v1/failover                 another master leads; answers the masters
 //	POST   /mesokit/v1/masters/ADDRESS/ACTION   kill or start; answers the masters
 //
-// Errors are answered {"error": "…"} with 400 for what cannot be meant, 404 for what is not there, 409 for what cannot be done now
+// Errors are answered {"error": "…"} with 401 without the token, 400 for what cannot be meant, 404 for what is not there, 409 for what cannot be done now
 // and 503 when the cluster has been closed.
 package control

@@ -3,6 +3,8 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,11 +37,12 @@ type Server struct {
 	work   sync.WaitGroup // requests under way; nothing is added once closed is set
 }
 
-// Serve serves a cluster's control interface on a listener, which should be one of loopback, until Close.
-func Serve(c *cluster.Cluster, l net.Listener) *Server {
+// Serve serves a cluster's control interface on a listener, which should be one of loopback, until Close. Requests must come with the
+// token; if it is empty anybody on this machine may control the cluster.
+func Serve(c *cluster.Cluster, l net.Listener, token string) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{cluster: c, addr: l.Addr().String(), served: make(chan struct{}), stop: cancel}
-	handler := Handler(c)
+	handler := guarded(Handler(c), token)
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if s.begin() {
@@ -82,7 +85,24 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Handler returns the control interface of a cluster, for servers that have others as well.
+// guarded refuses requests without the token.
+func guarded(next http.Handler, token string) http.Handler {
+	if token == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte("Bearer " + token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="mesokit-control"`)
+			write(w, http.StatusUnauthorized, errorBody{"the token of this cluster is missing or wrong; mesokit dev --json prints it"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Handler returns the control interface of a cluster, for servers that have others as well, and see to it who may use it.
 func Handler(c *cluster.Cluster) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {

@@ -23,6 +23,7 @@ type devOptions struct {
 	json       bool
 	security   devSecurity
 	masters    devMasters
+	policy     devPolicy
 	logDir     string
 }
 
@@ -35,10 +36,11 @@ func newDev() *cobra.Command {
 V1 HTTP API on loopback: point any Mesos client at the address of the master.
 
 It prints what runs when it starts and when that changes. With --json, or -o json, one line is printed when everything is ready:
-{"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}],"control":"127.0.0.1:40002"}
+{"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}],"control":"127.0.0.1:40002","control_token":"…"}
 
 While it runs the subcommands, from another terminal, add and end agents, cut them off, play faults and make masters fail over. They
-find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temporary files), which is removed at the end, or by --control.`,
+find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temporary files), which is removed at the end; --control
+chooses among several. The file holds a token too, without which nobody controls the cluster, and only you can read it.`,
 		Example: `  mesokit dev --agents 3 --agent-resources 'cpus:4;mem:4096' --agent-attributes 'rack:r1'
   mesokit dev --port 0 --json
   mesokit dev --masters 3 --zk zk://127.0.0.1:2181/mesos --state-dir ~/.local/state/mesos
@@ -60,6 +62,7 @@ find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temp
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
 	o.masters.flags(cmd)
+	o.policy.flags(cmd)
 	o.security.flags(cmd)
 	addDevControl(cmd)
 	return cmd
@@ -85,6 +88,9 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	if err := o.masters.apply(&cfg); err != nil {
 		return err
 	}
+	if err := o.policy.apply(&cfg); err != nil {
+		return err
+	}
 	if o.verbose {
 		cfg.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	}
@@ -98,7 +104,7 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	}
 	if !o.json {
 		err = followDev(cmd.Context(), cmd.OutOrStdout(), c, func() { printHint(cmd.OutOrStdout(), c, o.security) })
-	} else if err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c, ctl.Addr())); err == nil {
+	} else if err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c, ctl)); err == nil {
 		<-cmd.Context().Done()
 	}
 	return errors.Join(err, stopControl(), c.Close())
@@ -108,12 +114,16 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 type description struct {
 	Master string           `json:"master"`
 	Agents []*cluster.Agent `json:"agents"`
-	// Control is where subcommands of dev find the cluster.
-	Control string `json:"control"`
+	// Control is where subcommands of dev find the cluster, and ControlToken what they have to show there.
+	Control      string `json:"control"`
+	ControlToken string `json:"control_token"`
 	securityDescription
 	mastersDescription
 }
 
-func describe(c *cluster.Cluster, control string) description {
-	return description{Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), Control: control, securityDescription: describeSecurity(c), mastersDescription: describeMasters(c)}
+func describe(c *cluster.Cluster, ctl devRecord) description {
+	return description{
+		Master: c.Master(), Agents: append([]*cluster.Agent{}, c.Agents()...), Control: ctl.Control, ControlToken: ctl.Token,
+		securityDescription: describeSecurity(c), mastersDescription: describeMasters(c),
+	}
 }

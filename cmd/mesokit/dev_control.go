@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +29,7 @@ import (
 type devRecord struct {
 	PID     int    `json:"pid"`
 	Control string `json:"control"`
+	Token   string `json:"token"` // without it nobody controls the cluster
 	Master  string `json:"master"`
 }
 
@@ -84,15 +87,22 @@ func (r devRecord) write() (remove func(), err error) {
 	}, nil
 }
 
-// findDev finds the control interface of the one cluster that runs here.
-func findDev(ctx context.Context) (string, error) {
+// tokenVariable holds the token of a cluster that has no record here.
+const tokenVariable = "MESOKIT_CONTROL_TOKEN"
+
+// findDev finds the control interface of the one cluster that runs here, or of the one at an address.
+func findDev(ctx context.Context, address string) (devRecord, error) {
+	given := devRecord{Control: address, Token: os.Getenv(tokenVariable)}
+	if address != "" && given.Token != "" {
+		return given, nil
+	}
 	dir := devRecords()
 	if err := ownDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+		return devRecord{}, err
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "dev-*.json"))
 	if err != nil {
-		return "", err
+		return devRecord{}, err
 	}
 	var found []devRecord
 	for _, file := range files {
@@ -101,7 +111,13 @@ func findDev(ctx context.Context) (string, error) {
 		if err != nil {
 			continue // removed in this moment
 		}
-		if json.Unmarshal(data, &r) != nil || !answers(ctx, r.Control) {
+		if address != "" {
+			if json.Unmarshal(data, &r) == nil && r.Control == address {
+				return r, nil
+			}
+			continue
+		}
+		if json.Unmarshal(data, &r) != nil || !r.answers(ctx) {
 			if ctx.Err() == nil {
 				_ = os.Remove(file)
 				_ = os.Remove(dir)
@@ -110,23 +126,26 @@ func findDev(ctx context.Context) (string, error) {
 		}
 		found = append(found, r)
 	}
+	if address != "" {
+		return given, nil // which will say that it wants a token
+	}
 	switch len(found) {
 	case 0:
-		return "", usagef("no mesokit dev runs here: start one, or say where it is controlled with --control")
+		return devRecord{}, usagef("no mesokit dev runs here: start one, or say where it is controlled with --control")
 	case 1:
-		return found[0].Control, nil
+		return found[0], nil
 	}
 	var list []string
 	for _, r := range found {
 		list = append(list, fmt.Sprintf("--control %s (master %s, process %d)", r.Control, r.Master, r.PID))
 	}
 	slices.Sort(list)
-	return "", usagef("several clusters run here; choose one:\n  %s", strings.Join(list, "\n  "))
+	return devRecord{}, usagef("several clusters run here; choose one:\n  %s", strings.Join(list, "\n  "))
 }
 
-// answers reports whether a cluster is controlled at an address.
-func answers(ctx context.Context, address string) bool {
-	ctl, err := control.NewClient(address)
+// answers reports whether a cluster is controlled where the record says.
+func (r devRecord) answers(ctx context.Context) bool {
+	ctl, err := control.NewClient(r.Control, r.Token)
 	if err != nil {
 		return false
 	}
@@ -138,22 +157,24 @@ func answers(ctx context.Context, address string) bool {
 }
 
 // controlDev lets a cluster be controlled at an address. What it returns must be closed.
-func controlDev(cmd *cobra.Command, c *cluster.Cluster) (s *control.Server, stop func() error, err error) {
+func controlDev(cmd *cobra.Command, c *cluster.Cluster) (r devRecord, stop func() error, err error) {
 	address, _ := cmd.Flags().GetString("control")
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
 	l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--control %s: %w", address, err)
+		return r, nil, fmt.Errorf("--control %s: %w", address, err)
 	}
-	s = control.Serve(c, l)
-	remove, err := devRecord{os.Getpid(), s.Addr(), c.Master()}.write()
+	token := cmp.Or(os.Getenv(tokenVariable), rand.Text())
+	s := control.Serve(c, l, token)
+	r = devRecord{os.Getpid(), s.Addr(), token, c.Master()}
+	remove, err := r.write()
 	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: subcommands of dev will need --control %s: %v\n", s.Addr(), err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: subcommands of dev will need --control %s and the token in %s, which --json prints: %v\n", s.Addr(), tokenVariable, err)
 		remove = func() {}
 	}
-	return s, func() error { remove(); return s.Close() }, nil
+	return r, func() error { remove(); return s.Close() }, nil
 }
 
 // devPoll is how often dev looks whether what runs has changed.

@@ -26,13 +26,11 @@ func addDevControl(dev *cobra.Command) {
 func withControl(run func(cmd *cobra.Command, ctl *control.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		address, _ := cmd.Flags().GetString("control")
-		if address == "" {
-			var err error
-			if address, err = findDev(cmd.Context()); err != nil {
-				return err
-			}
+		at, err := findDev(cmd.Context(), address)
+		if err != nil {
+			return err
 		}
-		ctl, err := control.NewClient(address)
+		ctl, err := control.NewClient(at.Control, at.Token)
 		if err != nil {
 			return usagef("--control: %w", err)
 		}

@@ -272,6 +272,68 @@ func TestDevIsFoundAmongOthersAndAfterACrash(t *testing.T) {
 	one.stop()
 }
 
+func TestDevIsControlledByItsOwnerOnly(t *testing.T) {
+	tmp := ownRecords(t)
+	d := startDev(t, "--agents", "0")
+	files, err := filepath.Glob(filepath.Join(tmp, "mesokit-dev-*", "dev-*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("records %v (%v)", files, err)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the record can be read by others: %v (%v)", info, err)
+	}
+	if d.ControlToken == "" {
+		t.Error("--json does not tell the token")
+	}
+	t.Setenv("TMPDIR", t.TempDir()) // somebody else's
+	if r := devCommand(t, "ls", "--control", d.Control); r.code != exitFailure || !strings.Contains(r.stderr, "token") {
+		t.Errorf("without the token: %+v", r)
+	}
+	t.Setenv("MESOKIT_CONTROL_TOKEN", "guessed")
+	if r := devCommand(t, "failover", "--control", d.Control); r.code != exitFailure || !strings.Contains(r.stderr, "token") {
+		t.Errorf("with another token: %+v", r)
+	}
+	t.Setenv("MESOKIT_CONTROL_TOKEN", d.ControlToken)
+	must(t, "ls", "--control", d.Control)
+	t.Setenv("TMPDIR", tmp)
+	d.stop()
+}
+
+func TestDevPolicy(t *testing.T) {
+	ownRecords(t)
+	file := filepath.Join(t.TempDir(), "limits.json")
+	if err := os.WriteFile(file, []byte(`{"limits":[{"principal":"p","qps":5,"capacity":9}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDev(t, "--offer-timeout", "90s", "--min-allocatable", "cpus:1", "--roles", "*,eng", "--weights", "eng=2.5", "--rate-limits", file, "--agent-domain", "eu/a")
+	resp, err := http.Get("http://" + d.Master + "/flags")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body struct{ Flags map[string]string }
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]string{
+		"offer_timeout": "90secs", "min_allocatable_resources": "cpus:1", "roles": "*,eng", "weights": "eng=2.5",
+		"rate_limits": `{"limits":[{"qps":5.0,"principal":"p","capacity":9}]}`, "domain": `{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"a"}}}`,
+	} {
+		if body.Flags[flag] != want {
+			t.Errorf("--%s is %s, want %s", flag, body.Flags[flag], want)
+		}
+	}
+	d.stop()
+	for _, tc := range [][]string{
+		{"--offer-timeout", "-1s"}, {"--min-allocatable", "x"}, {"--weights", "a=0"}, {"--weights", "a=1,a=2"}, {"--weights", "=1"},
+		{"--rate-limits", "{"}, {"--rate-limits", "nowhere.json"}, {"--domain", "eu"}, {"--agent-domain", "eu"},
+	} {
+		if r := devCommand(t, tc...); r.code != exitUsage || !strings.Contains(r.stderr, tc[0]) {
+			t.Errorf("dev %q: %+v", tc, r)
+		}
+	}
+}
+
 func TestDevPrintsWhatRunsWhenItChanges(t *testing.T) {
 	ownRecords(t)
 	ctx, stop := context.WithCancel(t.Context())
