@@ -5,10 +5,13 @@
 //	mesokit run -- CMD  a command as a Mesos task
 //	mesokit scheduler   the ready-made scheduler, which keeps applications running
 //	mesokit app         what it runs: submit, ls, scale, logs, explain and more
+//	mesokit master      the cluster, for its operators: agents, tasks, drains, maintenance, quota
+//	mesokit agent       an agent: containers, files, commands in containers
+//	mesokit bench       the end-to-end benchmarks
 //
 // Exit codes: 0 success, 1 failure (an application that is not valid, a command that the scheduler refuses, a scheduler that
-// does not answer), 2 bad usage, 124 a --timeout ran out, 130 interrupted; run exits with the exit code of the task, and dev and
-// scheduler with 0 when they are interrupted.
+// does not answer), 2 bad usage, 124 a --timeout ran out, 130 interrupted; run exits with the exit code of the task, agent exec with
+// that of the command, and dev and scheduler with 0 when they are interrupted.
 package main
 
 import (
@@ -108,6 +111,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newStore(), newReplay())
+	root.AddCommand(newMaster(), newAgent())
 	return root
 }
 
