@@ -79,6 +79,9 @@ func (m *Master) opReadFile(c *masterpb.Call) (*masterpb.Response, answer) {
 	if err != nil {
 		return nil, fileError(err)
 	}
+	if data == nil {
+		data = []byte{} // a required field
+	}
 	return &masterpb.Response{Type: masterpb.Response_READ_FILE.Enum(), ReadFile: &masterpb.Response_ReadFile{
 		Size: proto.Uint64(uint64(size)), Data: data,
 	}}, ok
