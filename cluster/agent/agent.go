@@ -69,8 +69,8 @@ type Config struct {
 	Wire *link.Wire
 	// Middleware, if set, wraps the HTTP endpoints.
 	Middleware func(http.Handler) http.Handler
-	// WorkDir holds sandboxes, volumes and the fetcher's cache. It is made when it is needed, and
-	// nothing in it is ever removed but by DESTROY and by containers that are removed.
+	// WorkDir holds sandboxes, volumes and the fetcher's cache. It is made when it is needed. Sandboxes are removed after GCDelay or with
+	// their container (REMOVE_CONTAINER), volumes by DESTROY.
 	WorkDir string
 	// Hostname that is advertised; empty means localhost.
 	Hostname string
@@ -118,6 +118,9 @@ type Config struct {
 	ExecutorRegistrationTimeout time.Duration
 	// ExecutorShutdownGrace is how long an executor may take to end after SHUTDOWN; 0 means 5 s.
 	ExecutorShutdownGrace time.Duration
+	// GCDelay is how long the sandbox of an executor that has ended stays; 0 means a week. Sandboxes from before a restart of this program
+	// stay for good.
+	GCDelay time.Duration
 	// UpdateRetryMin and UpdateRetryMax bound the wait before an unacknowledged status
 	// update is sent again; it doubles each time. 0 means 10 s and 10 min.
 	UpdateRetryMin, UpdateRetryMax time.Duration
@@ -143,6 +146,7 @@ func (c Config) withDefaults() Config {
 		{&c.RegistrationBackoff, time.Second},
 		{&c.ExecutorRegistrationTimeout, time.Minute},
 		{&c.ExecutorShutdownGrace, 5 * time.Second},
+		{&c.GCDelay, 7 * 24 * time.Hour},
 		{&c.UpdateRetryMin, 10 * time.Second},
 		{&c.UpdateRetryMax, 10 * time.Minute},
 	} {
@@ -207,6 +211,8 @@ type state struct {
 	retry       *loop.Timer
 	pingTimer   *loop.Timer
 	pingWait    time.Duration
+	logLevel    uint32
+	logTimer    *loop.Timer
 	drain       *link.Drain
 	drainedFrom time.Time
 

@@ -24,6 +24,7 @@ const envToken = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN"
 var realms = map[string]string{
 	"/api/v1/executor":         auth.RealmAgentExecutors,
 	"/containers":              auth.RealmAgentRead,
+	"/containerizer/debug":     auth.RealmAgentRead,
 	"/flags":                   auth.RealmAgentRead,
 	"/metrics/snapshot":        auth.RealmAgentRead,
 	"/monitor/statistics":      auth.RealmAgentRead,

@@ -238,7 +238,7 @@ func (a *Agent) recoverFramework(fc frameworkCheckpoint) error {
 		e := a.addExecutor(f, ec.Info.M, kind)
 		e.containerID = &mesospb.ContainerID{Value: proto.String(ec.Container)}
 		e.dir = a.executorDir(id, eid, ec.Container)
-		e.state, e.everSent = executorTerminated, true
+		e.state, e.everSent, e.sandboxed = executorTerminated, true, true
 		for k, tc := range ec.Tasks {
 			tid := tc.Info.M.GetTaskId().GetValue()
 			if tid == "" || f.tasks[tid] != nil || tc.Task.M.GetTaskId().GetValue() != tid {

@@ -44,9 +44,9 @@ type container struct {
 	env     []string                 // of its process
 	workDir string                   // of its process, if it is not the sandbox
 
-	onExit  func(process.Status)  // the process has ended
-	onGone  func(*process.Status) // nothing is left; nil status if there was no process
-	waiters []func()              // called when gone
+	onExit  func(process.Status)   // the process has ended
+	onGone  func(*process.Status)  // nothing is left; nil status if there was no process
+	waiters []chan *endedContainer // who is told when it is gone; each has room for that
 }
 
 func (c *container) order() uint64 { return c.seq }
@@ -218,8 +218,8 @@ func (a *Agent) settle(c *container) {
 		delete(c.parent.children, c.key)
 	}
 	c.onGone(c.status)
-	for _, f := range c.waiters {
-		f()
+	for _, w := range c.waiters {
+		w <- &endedContainer{status: c.status, cause: c.cause}
 	}
 	if c.parent != nil {
 		a.settle(c.parent)

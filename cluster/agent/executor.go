@@ -68,6 +68,7 @@ type executor struct {
 	completed   []*task // oldest first
 	everSent    bool    // a task was handed to it
 	simulated   bool    // runner.go: there is no container
+	sandboxed   bool    // there may be a sandbox
 	cause       *cause  // why its container was destroyed
 	timer       *loop.Timer
 	heartbeat   *loop.Timer
@@ -110,6 +111,7 @@ func (a *Agent) addExecutor(f *framework, info *mesospb.ExecutorInfo, kind execu
 // launchExecutor prepares the container of an executor, and starts it.
 func (a *Agent) launchExecutor(e *executor, image *mesospb.ContainerInfo) {
 	a.log.Debug("launching executor", "framework", e.framework.id(), "executor", e.id(), "container", e.containerID.GetValue())
+	e.sandboxed = true
 	wait := a.cfg.ExecutorRegistrationTimeout
 	e.timer = a.loop.After(wait, func() { a.registrationTimedOut(e, wait) })
 	e.container = a.newContainer(e.containerID, e, e.dir)
@@ -358,5 +360,6 @@ func (a *Agent) forgetExecutorIfDone(e *executor) {
 	delete(f.executors, e.id())
 	a.changed()
 	f.completed = appendBounded(f.completed, e, maxCompletedExecutors)
+	a.collectLater(e)
 	a.forgetFrameworkIfIdle(f)
 }

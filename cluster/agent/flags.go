@@ -26,7 +26,7 @@ func (a *Agent) flags() []*mesospb.Flag {
 		"executor_shutdown_grace_period":        duration.Format(a.cfg.ExecutorShutdownGrace),
 		"fetcher_cache_dir":                     a.cfg.WorkDir + "/fetch",
 		"fetcher_cache_size":                    "2GB",
-		"gc_delay":                              "1weeks",
+		"gc_delay":                              duration.Format(a.cfg.GCDelay),
 		"hostname":                              a.cfg.Hostname,
 		"http_command_executor":                 "false",
 		"image_providers":                       "",

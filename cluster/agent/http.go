@@ -32,7 +32,8 @@ func (a *Agent) endpoints() http.Handler {
 	mux.HandleFunc("/containers", a.legacyContainers(true))
 	mux.HandleFunc("/monitor/statistics", a.legacyContainers(false))
 	mux.HandleFunc("/monitor/statistics.json", a.legacyContainers(false))
-	mux.HandleFunc("/logging/toggle", health)
+	mux.HandleFunc("/containerizer/debug", containerizerDebug)
+	mux.HandleFunc("/logging/toggle", a.legacyLogging)
 	a.files.Register(mux)
 	handler := a.authenticated(mux)
 	if a.cfg.Middleware != nil {

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -254,27 +255,34 @@ func (a *Agent) serveWait(w http.ResponseWriter, r *http.Request, c codec.Codec,
 	id := containerIDOf(call)
 	key := containerKey(id)
 	result := make(chan *endedContainer, 1)
-	known := true
+	var k *container
 	if !a.do(w, r, func() {
 		if p := a.past[key]; p != nil {
 			result <- p
-		} else if k := a.containers[key]; k != nil {
-			k.waiters = append(k.waiters, func() { result <- &endedContainer{status: k.status, cause: k.cause} })
+		} else if k = a.containers[key]; k != nil {
+			k.waiters = append(k.waiters, result)
 		} else {
-			known = false
+			close(result)
 		}
 	}) {
+		return
+	}
+	end, known := (*endedContainer)(nil), true
+	select {
+	case end, known = <-result:
+	case <-r.Context().Done(): // the client has gone, and must not be kept as long as the container
+		a.loop.Post(func() {
+			if k != nil {
+				k.waiters = slices.DeleteFunc(k.waiters, func(o chan *endedContainer) bool { return o == result })
+			}
+		})
 		return
 	}
 	if !known {
 		httpapi.Error(w, http.StatusNotFound, "Container "+key+" cannot be found")
 		return
 	}
-	select {
-	case end := <-result:
-		httpapi.Respond(w, r, c, waitResponse(call.GetType(), end))
-	case <-r.Context().Done():
-	}
+	httpapi.Respond(w, r, c, waitResponse(call.GetType(), end))
 }
 
 // waitResponse words the end of a container.
@@ -326,7 +334,7 @@ func (a *Agent) serveRemove(w http.ResponseWriter, r *http.Request, id *mesospb.
 		if p := a.past[key]; p != nil && !running {
 			dir = p.dir
 			delete(a.past, key)
-			a.files.Detach(dir)
+			a.files.DetachTree(dir)
 		}
 	}) {
 		return

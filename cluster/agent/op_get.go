@@ -31,13 +31,6 @@ func (a *Agent) getMetrics(*agentpb.Call) (*agentpb.Response, *problem) {
 	return &agentpb.Response{Type: agentpb.Response_GET_METRICS.Enum(), GetMetrics: &agentpb.Response_GetMetrics{Metrics: metricList(a.metrics())}}, nil
 }
 
-func (a *Agent) getLoggingLevel(*agentpb.Call) (*agentpb.Response, *problem) {
-	return &agentpb.Response{Type: agentpb.Response_GET_LOGGING_LEVEL.Enum(), GetLoggingLevel: &agentpb.Response_GetLoggingLevel{Level: proto.Uint32(0)}}, nil
-}
-
-// setLoggingLevel changes nothing: what is logged is up to Config.Logger.
-func (a *Agent) setLoggingLevel(*agentpb.Call) (*agentpb.Response, *problem) { return nil, nil }
-
 // pruneImages has nothing to do: there are no images.
 func (a *Agent) pruneImages(*agentpb.Call) (*agentpb.Response, *problem) { return nil, nil }
 

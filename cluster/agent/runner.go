@@ -14,7 +14,6 @@ package agent
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -135,7 +134,7 @@ func (a *Agent) makeFuncSandbox(e *executor) error {
 	if a.cfg.WorkDir == "" {
 		return errNoWorkDir
 	}
-	if err := os.MkdirAll(e.dir, 0o750); err != nil {
+	if err := makeDir(e.dir); err != nil {
 		return err
 	}
 	a.files.Attach(e.dir, e.dir)

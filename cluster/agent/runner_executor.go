@@ -136,6 +136,7 @@ func (r *runTask) running() {
 // call runs the function.
 func (r *runTask) call() {
 	a := r.x.agent
+	r.x.e.sandboxed = true // if it asks for one
 	ctx, cancel := context.WithCancel(a.ctx)
 	r.cancel = cancel
 	t := FuncTask{Info: r.info, Framework: r.x.e.framework.info, run: r}

@@ -73,10 +73,7 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if err := unsupported(p.container); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(c.dir), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(c.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeDir(c.dir); err != nil {
 		return err
 	}
 	if p.latest {
@@ -105,6 +102,22 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 		return err
 	}
 	return a.fetchURIs(c, p)
+}
+
+// makeDir makes the directory of a sandbox. What is above it may be removed in between, as garbage that is empty.
+func makeDir(dir string) (err error) {
+	for range 3 {
+		if err = os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return err
+		}
+		if err = os.Mkdir(dir, 0o750); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 // fetchURIs runs beside the loop.

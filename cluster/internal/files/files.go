@@ -63,6 +63,25 @@ func (f *Files) Detach(name string) {
 	delete(f.attached, clean(name))
 }
 
+// DetachTree ends what Attach began for a directory that is about to go: names by which it, or something in it, is served, and names below
+// these.
+func (f *Files) DetachTree(dir string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	within := func(p, of string) bool { return p == of || strings.HasPrefix(p, strings.TrimSuffix(of, "/")+"/") }
+	gone := []string{clean(dir)}
+	for name, target := range f.attached {
+		if within(target, dir) {
+			gone = append(gone, name)
+		}
+	}
+	for name := range f.attached {
+		if slices.ContainsFunc(gone, func(g string) bool { return within(name, g) }) {
+			delete(f.attached, name)
+		}
+	}
+}
+
 // Attached returns a copy of the table of names and targets.
 func (f *Files) Attached() map[string]string {
 	f.mu.RLock()

@@ -105,6 +105,18 @@ func TestReadAnswersAsMesos(t *testing.T) {
 	}
 }
 
+func TestATreeIsDetachedWithAllItsNames(t *testing.T) {
+	f, dir, secret := sandbox(t)
+	f.Attach(secret, dir+"/volume")
+	f.Attach(secret, "/frameworks/f/executors/e/runs/latest/volume")
+	f.Attach(dir+"/sub", "/elsewhere")
+	f.Attach(dir+"-other", dir+"-other")
+	f.DetachTree(dir)
+	if diff := cmp.Diff(map[string]string{dir + "-other": dir + "-other"}, f.Attached()); diff != "" {
+		t.Errorf("attached (-want +got):\n%s", diff)
+	}
+}
+
 func TestReadIsBounded(t *testing.T) {
 	f, dir, _ := sandbox(t)
 	size, data, err := f.ReadAt(dir+"/big", 0, 1<<40)
