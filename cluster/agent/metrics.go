@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/internal/system"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -47,6 +48,7 @@ func (a *Agent) metrics() map[string]float64 {
 	if a.registered {
 		m["slave/registered"] = 1
 	}
+	system.Metrics(m)
 	for name, state := range map[string]mesospb.TaskState{
 		"finished": mesospb.TaskState_TASK_FINISHED, "failed": mesospb.TaskState_TASK_FAILED, "killed": mesospb.TaskState_TASK_KILLED,
 		"lost": mesospb.TaskState_TASK_LOST, "gone": mesospb.TaskState_TASK_GONE,

@@ -12,7 +12,7 @@ import (
 )
 
 // Metrics under the names that Mesos gives them (contract, section 7). What the master counts is counted; names whose subject it does
-// not have (registrar, libprocess queues) are left out rather than made up.
+// not have (registrar) are left out rather than made up.
 
 // metrics are what the master counts.
 type metrics struct {
@@ -26,6 +26,8 @@ type metrics struct {
 	operations                                                  map[mesospb.Offer_Operation_Type]int
 	operationErrors, operationDrops                             map[mesospb.Offer_Operation_Type]int
 	messages                                                    messageCounts
+	dropped                                                     int // calls above the rate limit
+	allocationRun, allocationLatency                            timing
 }
 
 // messageCounts are messages of frameworks, executors and agents, those that could be delivered and those that could not.

@@ -1,10 +1,10 @@
 package master
 
 import (
-	"runtime"
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/allocator"
+	"github.com/mesokit/mesokit/cluster/internal/system"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -74,8 +74,21 @@ func (m *Master) metricValues() map[string]float64 {
 	m.messageMetrics(set)
 	m.operationMetrics(set)
 	m.allocatorMetrics(v)
-	v["system/cpus_total"] = float64(runtime.NumCPU())
+	m.queueMetrics(v)
+	system.Metrics(v)
 	return v
+}
+
+// queueMetrics are what waits. All of it, messages and requests included, waits in one queue: that of dispatches; the allocator has none.
+func (m *Master) queueMetrics(v map[string]float64) {
+	v["master/event_queue_dispatches"] = float64(m.loop.Waiting())
+	for _, name := range []string{
+		"master/event_queue_messages", "master/event_queue_http_requests", "allocator/event_queue_dispatches", "allocator/mesos/event_queue_dispatches",
+		"master/http_cache_hits", // there is no cache
+	} {
+		v[name] = 0
+	}
+	v["master/dropped_messages"] = float64(m.metrics.dropped)
 }
 
 // messageMetrics are counters of messages. What the embedded cluster has no message for is 0.
@@ -122,6 +135,8 @@ func (m *Master) operationMetrics(set func(string, int)) {
 // allocatorMetrics are what the allocator has to say: filters, shares, quota.
 func (m *Master) allocatorMetrics(v map[string]float64) {
 	v["allocator/mesos/allocation_runs"] = float64(m.metrics.allocations)
+	m.metrics.allocationRun.metrics(v, "allocator/mesos/allocation_run_ms")
+	m.metrics.allocationLatency.metrics(v, "allocator/mesos/allocation_run_latency_ms")
 	for role, n := range m.alloc.Filters() {
 		v["allocator/mesos/offer_filters/roles/"+role+"/active"] = float64(n)
 	}

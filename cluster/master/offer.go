@@ -30,6 +30,7 @@ type offer struct {
 type allocationDue struct {
 	queued, all bool
 	agents      []string
+	since       time.Time
 }
 
 // tick runs a round of offers over everything, now and every AllocationInterval.
@@ -47,10 +48,11 @@ func (m *Master) allocateSoon(agents ...string) {
 	if m.due.queued {
 		return
 	}
-	m.due.queued = true
+	m.due.queued, m.due.since = true, time.Now()
 	m.loop.Post(func() {
 		due := m.due
 		m.due = allocationDue{}
+		m.metrics.allocationLatency.add(time.Since(due.since))
 		if due.all {
 			m.allocate()
 		} else {
@@ -65,7 +67,9 @@ func (m *Master) allocate(agents ...string) {
 		return
 	}
 	m.metrics.allocations++
-	made := m.alloc.Allocate(time.Now(), agents...)
+	began := time.Now()
+	made := m.alloc.Allocate(began, agents...)
+	m.metrics.allocationRun.add(time.Since(began))
 	if len(made) == 0 {
 		return
 	}

@@ -138,6 +138,7 @@ func (m *Master) throttle(ctx context.Context, c *schedulerpb.Call, caller *auth
 	}
 	text := fmt.Sprintf("Message %v dropped: capacity(%d) exceeded", c.GetType(), l.capacity)
 	err = m.doLeading(ctx, func() {
+		m.metrics.dropped++
 		if f := m.frameworks[id]; f != nil && f.connected {
 			m.log.Warn("framework exceeds its rate limit", "framework", id, "call", c.GetType())
 			f.send(errorEvent(text))

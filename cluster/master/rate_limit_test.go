@@ -91,6 +91,9 @@ func TestCallsAboveTheCapacityAreDropped(t *testing.T) {
 			t.Errorf("got %v", e)
 		}
 		f.ended()
+		if n := w.getJSON("/metrics/snapshot")["master/dropped_messages"]; n != 1.0 {
+			t.Errorf("%v messages dropped, by the metrics", n)
+		}
 		calls.Wait()
 		info.Id = &mesospb.FrameworkID{Value: &f.id}
 		g := w.subscribe(info) // which is not limited

@@ -216,6 +216,14 @@ func (l *Loop) Do(ctx context.Context, f func()) error {
 	}
 }
 
+// Waiting returns how many functions wait for the engine.
+func (l *Loop) Waiting() int {
+	e := l.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.queue)
+}
+
 // Ordered reports whether keys matter.
 func (l *Loop) Ordered() bool { return l.engine.ordered }
 
