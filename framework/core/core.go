@@ -20,6 +20,7 @@ type Core struct {
 	fwDirty   bool
 	guard     *Guard
 	connected bool
+	since     int64  // the last SUBSCRIBED
 	home      string // region of the master
 
 	apps   []*appState // by name
@@ -33,6 +34,8 @@ type Core struct {
 	holds  []placement.Hold
 	// placeAgain: there is something new that a placement cycle may make use of.
 	placeAgain bool
+	surveying  bool  // a survey is planned
+	surveyed   int64 // when the last one was
 
 	ask     asking
 	orphans orphans
@@ -277,6 +280,8 @@ func (c *Core) fire() {
 			c.sweepDue(t)
 		case timerInverse:
 			c.inverseDue(t)
+		case timerSurvey:
+			c.survey()
 		}
 	}
 }
@@ -464,7 +469,7 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 	if c.cfg.HomeRegion == "" {
 		c.home = s.GetMasterInfo().GetDomain().GetFaultDomain().GetRegion().GetName()
 	}
-	c.connected = true
+	c.connected, c.since = true, c.now
 	for _, ag := range c.agents {
 		ag.seen = false
 	}

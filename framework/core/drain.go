@@ -74,6 +74,9 @@ func (c *Core) drainChanged(agent, text string) {
 	c.note(Note{Kind: NoteAgent, Index: -1, Agent: agent, Text: text})
 	c.placeAgain = true
 	for _, a := range c.apps {
+		if a.daemon() && !a.rec.Removing && c.connected && !c.drains.has(agent) {
+			c.book.Want(a.current().role, true) // it may have been refused for long
+		}
 		c.kick(a)
 	}
 }

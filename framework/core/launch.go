@@ -28,16 +28,17 @@ func (c *Core) place() {
 		}
 		tasks, where, more := c.waiting(offers)
 		if len(tasks) == 0 {
+			c.unfit()
 			return
 		}
 		res := c.cfg.Placer.Place(&placement.Cycle{
 			Now: c.time, Offers: offers, Pending: tasks, Placed: c.placed, HomeRegion: c.home, Holds: c.holds, Seed: c.cfg.Seed ^ c.version,
-			Averse: averse,
+			Averse: averse, Awaits: c.awaits,
 		})
 		c.holds = res.Holds
-		c.explain(res.Unplaced, where)
+		c.explain(res.Unplaced, where, offers)
 		if c.launch(res.Assignments, where) == 0 || !more {
-			c.book.Unfit(c.book.Offers(), c.holds)
+			c.unfit()
 			return
 		}
 	}
@@ -131,7 +132,9 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 	return append(bound, free...), where, more
 }
 
-func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef) {
+// explain keeps what a cycle says about tasks that have to wait. Where it has seen but a part of what there is, survey tells the whole.
+func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef, offers []*placement.Offer) {
+	part := len(unplaced) > 0 && len(c.book.Recent(c.time)) > len(offers)
 	for _, u := range unplaced {
 		ref, ok := where[u.Task]
 		if !ok {
@@ -148,8 +151,67 @@ func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]
 		}
 		if i.Pin != "" {
 			ref.app.why[ref.index] = u.Why
-		} else {
+		} else if !part || ref.app.whyAll[i.Version] == nil {
 			ref.app.whyAll[i.Version] = u.Why
+		}
+	}
+	if part {
+		c.surveyAt(c.surveyed + surveyEvery.Milliseconds())
+	}
+}
+
+// Offers that were refused come back at different times, so that no cycle may see them all.
+const (
+	surveyEvery = 2 * time.Second
+	surveyTasks = 20 // of each version
+)
+
+func (c *Core) surveyAt(at int64) {
+	if !c.surveying {
+		c.surveying = true
+		c.timers.add(timer{at: max(at, c.now), kind: timerSurvey})
+	}
+}
+
+// survey explains what waits by all offers that are in hand, or were lately. Nothing is launched on them.
+func (c *Core) survey() {
+	c.surveying, c.surveyed = false, c.now
+	if !c.connected || c.guard != nil {
+		return
+	}
+	var tasks []*placement.Task
+	where := map[*placement.Task]instanceRef{}
+	for _, a := range c.apps {
+		seen := map[uint32]int{}
+		for k := a.pending.next(0); k >= 0; k = a.pending.next(k + 1) {
+			i := a.inst.get(k)
+			if seen[i.Version]++; i.Pin != "" || seen[i.Version] > surveyTasks {
+				if len(a.versions) == 1 && i.Pin == "" {
+					break
+				}
+				continue
+			}
+			t := &placement.Task{ID: instanceKey(a.rec.Name, k), Demand: a.versionOf(i.Version).demand}
+			tasks = append(tasks, t)
+			where[t] = instanceRef{a, k}
+		}
+	}
+	if len(tasks) == 0 {
+		return
+	}
+	res := c.cfg.Placer.Place(&placement.Cycle{
+		Now: c.time, Offers: c.book.Recent(c.time), Pending: tasks, Placed: c.placed, HomeRegion: c.home, Seed: c.cfg.Seed ^ c.version, Averse: c.averse(), Awaits: c.awaits,
+	})
+	for _, as := range res.Assignments { // they fit; the offer only has to come
+		if ref, ok := where[as.Task]; ok {
+			delete(ref.app.whyAll, ref.app.inst.get(ref.index).Version)
+			ref.app.changed = true
+		}
+	}
+	for _, u := range res.Unplaced {
+		if ref, ok := where[u.Task]; ok {
+			ref.app.whyAll[ref.app.inst.get(ref.index).Version] = u.Why
+			ref.app.changed = true
 		}
 	}
 }

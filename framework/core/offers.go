@@ -1,7 +1,9 @@
 package core
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -80,9 +82,58 @@ func (c *Core) resetOffers() {
 
 // want says that an instance waits for offers that may have been refused before.
 func (c *Core) want(a *appState, i *Instance) {
-	if c.connected {
+	if c.connected && !(a.daemon() && c.book.Has(i.Pin)) {
 		c.book.Want(a.versionOf(i.Version).role, true)
 	}
+}
+
+// awaits says whether an agent without an offer may get one soon.
+func (c *Core) awaits(agent, role string) bool {
+	if c.book.Agent(agent) == nil { // not offered since this process began
+		return c.now < c.since+msOf(c.settle())
+	}
+	return c.book.Awaits(agent, role, c.time)
+}
+
+func (c *Core) settle() time.Duration {
+	if d := c.cfg.Book.Settle; d > 0 {
+		return d
+	}
+	return 5 * time.Second
+}
+
+// fickle reports whether agents that did not suit a daemon may do so later, because of what else runs there.
+func (a *appState) fickle() bool {
+	return a.daemon() && !a.rec.Removing && len(a.current().demand.Affinities) > 0
+}
+
+// unfit gives back the offers that nothing waiting fits: for long, if all that waits belongs to other agents.
+func (c *Core) unfit() {
+	offers := c.book.Offers()
+	if len(offers) == 0 {
+		return
+	}
+	free, bound := map[string]bool{}, map[string]bool{} // roles, agents
+	for _, a := range c.apps {
+		if a.fickle() {
+			free[a.current().role] = true
+		}
+		for k := a.pending.next(0); k >= 0; k = a.pending.next(k + 1) {
+			i := a.inst.get(k)
+			if i.Pin == "" {
+				free[a.versionOf(i.Version).role] = true
+				if len(a.versions) == 1 {
+					break
+				}
+			} else {
+				bound[i.Pin] = true
+			}
+		}
+	}
+	c.cleanNeeds(free)
+	aside := slices.DeleteFunc(slices.Clone(offers), func(o *placement.Offer) bool { return free[o.Role] || bound[o.Agent.ID] })
+	c.book.Unfit(offers, c.holds)
+	c.book.Aside(aside)
 }
 
 // settleOffers tells the book which roles need offers and makes the calls that it wants.
@@ -90,10 +141,13 @@ func (c *Core) settleOffers() {
 	if !c.connected || c.guard != nil {
 		return
 	}
-	needs := map[string]bool{}
+	needs, watched := map[string]bool{}, map[string]bool{}
 	for _, a := range c.apps {
 		if a.daemon() && !a.rec.Removing {
-			needs[a.current().role] = true // an agent may come at any time
+			watched[a.current().role] = true // an agent may come at any time
+			if a.fickle() {
+				needs[a.current().role] = true
+			}
 		}
 		if a.pending.n == 0 || c.fw.Uninstall != "" {
 			continue
@@ -106,9 +160,12 @@ func (c *Core) settleOffers() {
 	}
 	c.cleanNeeds(needs)
 	for _, r := range c.cfg.Roles {
-		if needs[r] {
+		switch {
+		case needs[r]:
 			c.book.Want(r, false)
-		} else {
+		case watched[r] && c.fw.Uninstall == "":
+			c.book.Watch(r)
+		default:
 			c.book.Idle(r)
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	timerPeriodic                   // reconciliation without cause
 	timerSweep                      // next batch of it
 	timerInverse                    // an inverse offer was kept long enough
+	timerSurvey                     // explanations
 )
 
 type timers struct {

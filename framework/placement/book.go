@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 type BookConfig struct {
 	HoldFor      time.Duration // how long an offer is kept at most, default 10 s
 	ShortRefusal time.Duration // refusal of offers that nothing fits now, default 5 s
+	WatchRefusal time.Duration // refusal when the role only watches for agents that are new or free again, default 5 min
 	LongRefusal  time.Duration // refusal when the role wants nothing, default 1 h
+	Settle       time.Duration // an agent that is not offered for so long after it could be has nothing to offer; default 5 s
 	ReviveEvery  time.Duration // at most one REVIVE per role in this time, after a burst; default 5 s
 	ReviveBurst  int           // REVIVE calls that may follow at once, default 3
 	ReviveAgain  time.Duration // repeat REVIVE when work waits this long without any offer; default 1 min, negative: never
@@ -26,6 +29,7 @@ func (c *BookConfig) setDefaults() {
 		unset time.Duration
 	}{
 		{&c.HoldFor, 10 * time.Second}, {&c.ShortRefusal, 5 * time.Second}, {&c.LongRefusal, time.Hour},
+		{&c.WatchRefusal, 5 * time.Minute}, {&c.Settle, 5 * time.Second},
 		{&c.ReviveEvery, 5 * time.Second}, {&c.ReviveAgain, time.Minute},
 	} {
 		if *d.value == 0 {
@@ -65,11 +69,13 @@ type Book struct {
 	agents map[string]*bookAgent
 	roles  map[string]*bookRole
 	queue  []expiry // agents by deadline; entries may be outdated
+	left   []dueAgent
 }
 
 type bookOffer struct {
 	*Offer
 	unfit bool // to be declined
+	aside bool // for as long as if the role only watched
 	gone  bool // left the book
 }
 
@@ -78,6 +84,20 @@ type bookAgent struct {
 	draining bool
 	offers   []*bookOffer
 	deadline time.Time
+	due      map[string]time.Time // by role: from when on the agent could be offered; not while it is in hand
+	past     []pastOffer          // declined ones, which probably come again
+}
+
+type pastOffer struct {
+	*Offer
+	until time.Time // it is thought to be worth something
+}
+
+// dueAgent is an agent that can be offered again some time after the next Step.
+type dueAgent struct {
+	agent *bookAgent
+	role  string
+	after time.Duration
 }
 
 type expiry struct {
@@ -88,6 +108,7 @@ type expiry struct {
 // bookRole is what a role wants and has been told.
 type bookRole struct {
 	idle       bool
+	watch      bool // wants nothing but agents that are new, or free again
 	suppressed bool
 	refused    bool      // there may be filters that REVIVE would lift
 	revive     bool      // REVIVE is due
@@ -122,6 +143,8 @@ func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {
 		}
 		a.offers = append(a.offers, held)
 		a.learn()
+		delete(a.due, o.Role)
+		a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return p.Role == o.Role })
 		r := b.role(o.Role)
 		r.inHand++
 		r.since = now
@@ -200,7 +223,13 @@ func (b *Book) remove(id string) *Offer {
 }
 
 // Rescind removes an offer that the master took back, and reports whether it was there.
-func (b *Book) Rescind(id string) bool { return b.remove(id) != nil }
+func (b *Book) Rescind(id string) bool {
+	o := b.remove(id)
+	if o != nil {
+		b.left = append(b.left, dueAgent{b.agents[o.Agent.ID], o.Role, 0})
+	}
+	return o != nil
+}
 
 // Take removes offers that are being accepted, and returns those of them that were there.
 func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer {
@@ -208,6 +237,9 @@ func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer {
 	for _, id := range ids {
 		if o := b.remove(id.GetValue()); o != nil {
 			b.roles[o.Role].refused = true // what is left of it comes back with a filter
+			a := b.agents[o.Agent.ID]
+			a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return p.Role == o.Role })
+			b.left = append(b.left, dueAgent{a, o.Role, b.cfg.ShortRefusal})
 			taken = append(taken, o)
 		}
 	}
@@ -236,6 +268,12 @@ func (b *Book) Offers() []*Offer {
 	return list
 }
 
+// Has reports whether there is an offer of the agent in hand.
+func (b *Book) Has(agentID string) bool {
+	a := b.agents[agentID]
+	return a != nil && len(a.offers) > 0
+}
+
 // Agent returns what is known of an agent, nil if no offer of it has been seen.
 func (b *Book) Agent(id string) *Agent {
 	if a := b.agents[id]; a != nil {
@@ -260,6 +298,11 @@ func (b *Book) Drain(agentID string, draining bool) {
 		n.Draining = draining
 		o.Offer = &n
 	}
+	for i := range a.past {
+		n := *a.past[i].Offer
+		n.Draining = draining
+		a.past[i].Offer = &n
+	}
 }
 
 // Forget drops the agent, with its offers: it is gone.
@@ -278,9 +321,15 @@ func (b *Book) Forget(agentID string) {
 // next SUBSCRIBE names as suppressed; the others that want offers are revived, as nobody can say whether filters of before remain.
 func (b *Book) Reset(suppressed ...string) {
 	clear(b.offers)
-	b.list, b.queue = nil, nil
+	b.list, b.queue, b.left = nil, nil, nil
 	for _, a := range b.agents {
-		a.offers = nil
+		for _, o := range a.offers {
+			b.left = append(b.left, dueAgent{a, o.Role, 0})
+		}
+		for role := range a.due {
+			b.left = append(b.left, dueAgent{a, role, 0})
+		}
+		a.offers, a.past = nil, nil
 	}
 	for name, r := range b.roles {
 		r.inHand, r.refused, r.suppressed, r.since = 0, true, slices.Contains(suppressed, name), time.Time{}
@@ -292,16 +341,53 @@ func (b *Book) Reset(suppressed ...string) {
 }
 
 // Want says that work waits in the role. fresh says that it differs from what earlier offers were refused for (a new application or
-// version, a freed constraint), so that filters must be lifted with REVIVE. A role that was idle is always revived, one
+// version, a freed constraint), so that filters must be lifted with REVIVE. A role that was idle or watched is always revived, one
 // of which nothing was declined or accepted and that was not suppressed never: then there are no filters.
 func (b *Book) Want(role string, fresh bool) {
 	r := b.role(role)
-	if r.suppressed || r.refused && (fresh || r.idle) {
+	if r.suppressed || r.refused && (fresh || r.idle || r.watch) {
 		r.revive = true
 	}
-	if r.idle {
-		r.idle, r.since = false, time.Time{}
+	if r.idle || r.watch {
+		r.idle, r.watch, r.since = false, false, time.Time{}
 	}
+}
+
+// Watch says that nothing waits in the role now, but that it wants to hear of agents that are new, or that become free: what is in hand is declined for
+// WatchRefusal. It is not suppressed.
+func (b *Book) Watch(role string) {
+	r := b.role(role)
+	r.revive = r.revive || r.suppressed // not less: it may be due for what has been told to Want
+	r.idle, r.watch = false, true
+}
+
+// Awaits reports whether an offer of the agent for the role, if there is none in hand, can still be expected: it was not refused, or that is over for
+// less than Settle. Agents of which that is not true have nothing to offer, at least not to this framework. It is meant for Cycle.Awaits.
+func (b *Book) Awaits(agentID, role string, now time.Time) bool {
+	a := b.agents[agentID]
+	if a == nil {
+		return false
+	}
+	if slices.ContainsFunc(a.offers, func(o *bookOffer) bool { return o.Role == role }) ||
+		slices.ContainsFunc(b.left, func(l dueAgent) bool { return l.agent == a && l.role == role }) {
+		return true
+	}
+	at, known := a.due[role]
+	return known && now.Before(at.Add(b.cfg.Settle))
+}
+
+// Recent returns the offers in hand, and those that were declined lately and have not come again: what can be had, as far as that is known. It serves
+// for explanations, not for launches.
+func (b *Book) Recent(now time.Time) []*Offer {
+	list := b.Offers()
+	for _, id := range slices.Sorted(maps.Keys(b.agents)) {
+		a := b.agents[id]
+		a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return !now.Before(p.until) })
+		for _, p := range a.past {
+			list = append(list, p.Offer)
+		}
+	}
+	return list
 }
 
 // Complete says that the offers in hand and those taken are all that the master can offer the role now, for Cycle.Complete: nothing was declined
@@ -315,7 +401,7 @@ func (b *Book) Complete(role string, now time.Time, settle time.Duration) bool {
 // Idle says that the role wants nothing: its offers are declined for long, and it is suppressed.
 func (b *Book) Idle(role string) {
 	r := b.role(role)
-	r.idle, r.revive = true, false
+	r.idle, r.watch, r.revive = true, false, false
 }
 
 // Unfit says that nothing pending fits these offers: Step declines them shortly. Offers for the agents and roles in holds are kept until
@@ -325,6 +411,15 @@ func (b *Book) Unfit(offers []*Offer, holds []Hold) {
 		held := b.offers[o.ID()]
 		if held != nil && !slices.ContainsFunc(holds, func(h Hold) bool { return h.AgentID == o.Agent.ID && h.Role == o.Role }) {
 			held.unfit = true
+		}
+	}
+}
+
+// Aside says that whatever waits has no use for these offers, whatever happens on their agents: Step declines them as if their roles only watched.
+func (b *Book) Aside(offers []*Offer) {
+	for _, o := range offers {
+		if held := b.offers[o.ID()]; held != nil {
+			held.unfit, held.aside = true, true
 		}
 	}
 }

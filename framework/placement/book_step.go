@@ -4,15 +4,17 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
 // Step returns the calls that are due. Declined offers are out of the book.
 func (b *Book) Step(now time.Time) Actions {
 	var a Actions
+	for _, l := range b.left {
+		l.agent.expect(l.role, now.Add(l.after))
+	}
+	b.left = b.left[:0]
 	b.expire(now)
-	a.Declines = b.decline()
+	a.Declines = b.decline(now)
 	for _, name := range slices.Sorted(maps.Keys(b.roles)) {
 		r := b.roles[name]
 		switch {
@@ -32,6 +34,7 @@ func (b *Book) Step(now time.Time) Actions {
 			a.Revive = append(a.Revive, name)
 			r.revive, r.suppressed, r.refused, r.since = false, false, false, now
 			r.clean = now
+			b.expect(name, now)
 			if r.arrival.Before(now) {
 				r.arrival = now
 			}
@@ -48,6 +51,9 @@ func (b *Book) reviveAt(r *bookRole) (at time.Time, due bool) {
 			return at, false
 		}
 		at = r.since.Add(b.cfg.ReviveAgain)
+		if r.watch {
+			at = at.Add(b.cfg.WatchRefusal)
+		}
 	}
 	// The rate limit has the last word.
 	if allowed := r.arrival.Add(-time.Duration(b.cfg.ReviveBurst-1) * b.cfg.ReviveEvery); !r.arrival.IsZero() && allowed.After(at) {
@@ -68,33 +74,54 @@ func (b *Book) expire(now time.Time) {
 	}
 }
 
-// decline removes the offers that are unfit or of idle roles, the oldest first.
-func (b *Book) decline() []Decline {
+// expect says that all agents can be offered to the role from now on.
+func (b *Book) expect(role string, now time.Time) {
+	for _, a := range b.agents {
+		if at, known := a.due[role]; (!known || now.Before(at)) && !slices.ContainsFunc(a.offers, func(o *bookOffer) bool { return o.Role == role }) {
+			a.expect(role, now)
+		}
+	}
+}
+
+func (a *bookAgent) expect(role string, at time.Time) {
+	if a.due == nil {
+		a.due = map[string]time.Time{}
+	}
+	a.due[role] = at
+}
+
+// decline removes the offers that are unfit, or of roles that are idle or only watch, the oldest first.
+func (b *Book) decline(now time.Time) []Decline {
 	var gone []*bookOffer
 	for _, o := range b.list {
-		if !o.gone && (o.unfit || b.roles[o.Role].idle) {
+		if r := b.roles[o.Role]; !o.gone && (o.unfit || r.idle || r.watch) {
 			gone = append(gone, o)
 		}
 	}
-	var short, long []*mesospb.OfferID
+	var declines [3]Decline
+	for k, d := range [...]time.Duration{b.cfg.ShortRefusal, b.cfg.WatchRefusal, b.cfg.LongRefusal} {
+		declines[k].Refuse = d
+	}
 	for _, o := range gone {
 		r := b.roles[o.Role]
 		r.refused = true
-		if r.idle {
-			long = append(long, o.Proto.GetId())
-		} else {
-			short = append(short, o.Proto.GetId())
+		k := 0
+		switch {
+		case r.idle:
+			k = 2
+		case r.watch || o.aside:
+			k = 1
 		}
+		d := &declines[k]
+		d.OfferIDs = append(d.OfferIDs, o.Proto.GetId())
 		b.remove(o.ID())
+		a := b.agents[o.Agent.ID]
+		a.expect(o.Role, now.Add(d.Refuse))
+		if !r.idle {
+			a.past = append(a.past, pastOffer{o.Offer, now.Add(d.Refuse + b.cfg.HoldFor + b.cfg.Settle)})
+		}
 	}
-	var list []Decline
-	if len(short) > 0 {
-		list = append(list, Decline{short, b.cfg.ShortRefusal})
-	}
-	if len(long) > 0 {
-		list = append(list, Decline{long, b.cfg.LongRefusal})
-	}
-	return list
+	return slices.DeleteFunc(declines[:], func(d Decline) bool { return len(d.OfferIDs) == 0 })
 }
 
 // Next returns when Step has something to do again, zero if only new input makes that happen. It is meant to be asked after Step.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/mesokit/mesokit/framework/placement"
@@ -78,6 +79,22 @@ func TestBookGivesOffersBackInTime(t *testing.T) {
 			{2, func(b *placement.Book) { b.Add(at(2), offer("3", "b", "x")) }, []string{"decline 3 for 1h0m0s"}, 10},
 			{3, func(b *placement.Book) { b.Want("x", false) }, []string{"revive x"}, 10},
 			{4, func(b *placement.Book) { b.Want("x", false) }, nil, 10},
+		}},
+		{"watched roles refuse for some time and are not suppressed; new work revives them", placement.BookConfig{}, []step{
+			{0, func(b *placement.Book) { b.Add(at(0), offer("1", "a", "x")); b.Watch("x") }, []string{"decline 1 for 5m0s"}, 360},
+			{60, func(b *placement.Book) { b.Watch("x") }, nil, 360},
+			{100, func(b *placement.Book) { b.Want("x", false) }, []string{"revive x"}, 160},
+			{101, func(b *placement.Book) { b.Idle("x") }, []string{"suppress x"}, 0},
+			{200, func(b *placement.Book) { b.Watch("x") }, []string{"revive x"}, 560},
+			{560, nil, []string{"revive x"}, 920}, // it may have been lost
+		}},
+		{"what is of no use to those who wait is refused for some time", placement.BookConfig{ReviveAgain: -1}, []step{
+			{0, func(b *placement.Book) {
+				b.Want("x", false)
+				b.Add(at(0), offer("1", "a", "x"), offer("2", "b", "x"))
+				b.Aside(b.Offers()[1:])
+			}, []string{"decline 2 for 5m0s"}, 10},
+			{10, nil, []string{"decline 1 for 5s"}, 0},
 		}},
 		{"what fits nothing is refused shortly, unless it is held", placement.BookConfig{ReviveAgain: -1}, []step{
 			{0, func(b *placement.Book) {
@@ -298,4 +315,50 @@ func TestNoOfferIsForgotten(t *testing.T) {
 			"": func(rt *rapid.T) { step() },
 		})
 	})
+}
+
+func TestBookKnowsWhatMayBeOfferedAgain(t *testing.T) {
+	b := placement.NewBook(placement.BookConfig{ReviveAgain: -1})
+	offer := func(id, agent string) *mesospb.Offer {
+		return offerOf{id: id, agent: agent, role: "x", resources: "cpus:1"}.proto(t)
+	}
+	check := func(seconds float64, recent []string, awaited ...string) {
+		t.Helper()
+		b.Step(at(seconds))
+		got := []string{}
+		for _, a := range []string{"a", "b", "c"} {
+			if b.Awaits(a, "x", at(seconds)) {
+				got = append(got, a)
+			}
+		}
+		if diff := cmp.Diff(awaited, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("at %v s, awaited (-want +got):\n%s", seconds, diff)
+		}
+		if diff := cmp.Diff(recent, offerIDs(b.Recent(at(seconds))), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("at %v s, recent (-want +got):\n%s", seconds, diff)
+		}
+	}
+	b.Want("x", false)
+	b.Add(at(0), offer("1", "a"), offer("2", "b"), offer("3", "c"))
+	check(0, []string{"1", "2", "3"}, "a", "b", "c")
+	b.Unfit(b.Offers()[:2], nil)
+	check(1, []string{"3", "1", "2"}, "a", "b", "c") // a and b are refused until 6
+	b.Take(&mesospb.OfferID{Value: new("3")})
+	check(2, []string{"1", "2"}, "a", "b", "c") // what is left of c is refused until 7
+	b.Add(at(6), offer("4", "a"))
+	check(10.9, []string{"4", "2"}, "a", "b", "c")
+	check(11, []string{"4", "2"}, "a", "c") // b is not offered again: others have it
+	check(12, []string{"4", "2"}, "a")
+	b.Want("x", true)
+	check(13, []string{"4", "2"}, "a") // a REVIVE brings nothing of those whose refusal was over
+	b.Rescind("4")
+	check(14, []string{"2"}, "a")
+	check(19, []string{"2"})
+	check(21, nil)
+	b.Add(at(22), offer("5", "b"))
+	b.Reset()
+	check(23, nil, "a", "b", "c")
+	b.Forget("a")
+	check(24, nil, "b", "c")
+	check(28, nil)
 }

@@ -67,8 +67,8 @@ func (o Operator) String() string {
 // Marathon's: see ParseConstraint.
 //
 // GROUP_BY balances over the values of the agents that could take another instance at that moment, so that a full or lost rack
-// doesn't stop the others. Agents that Placed knows and that have no offer now could as well, unless Cycle.Complete says that they
-// couldn't. Several GROUP_BY are balanced one after the other, the first one first. With a number it
+// doesn't stop the others. Agents that Placed knows and that have no offer now could as well, unless Cycle.Complete or Cycle.Awaits says
+// that they couldn't. Several GROUP_BY are balanced one after the other, the first one first. With a number it
 // places one instance per value until that many values are known.
 type Constraint struct {
 	Field    Field

@@ -33,6 +33,9 @@ type Cycle struct {
 	// Complete says that Offers are all that can be had now: agents without one are full. Then GROUP_BY doesn't wait for values
 	// without offers: see Book.Complete.
 	Complete bool
+	// Awaits says for a known agent without an offer for the role whether one may still come soon: see Book.Awaits. GROUP_BY does not wait for the
+	// others. Nil: any may come.
+	Awaits func(agentID, role string) bool
 	// HomeRegion is the region of the master; "" switches the check of Domains off.
 	HomeRegion string
 	// Holds are those of an earlier Result that still stand: these agents are for these tasks only. Holds for tasks that are not pending

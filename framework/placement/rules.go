@@ -223,15 +223,19 @@ func (s *search) floor(c *Constraint, cnt *counter) int32 {
 	return least
 }
 
-// possible returns the values of the known agents that the demand could ever run on; nil means all.
+// possible returns the values of the known agents that the demand could run on, as far as these may be offered; nil means all.
 func (s *search) possible(f Field) map[string]bool {
 	hard := slices.DeleteFunc(slices.Clone(s.fixed), func(r rule) bool { return r.soft })
-	if len(hard) == 0 && !s.region {
+	awaits := s.b.in.Awaits
+	if len(hard) == 0 && !s.region && awaits == nil {
 		return nil
 	}
 	values := map[string]bool{}
 	for _, r := range s.b.in.Placed.agents {
 		a := r.agent
+		if awaits != nil && !awaits(a.ID, s.d.Role) {
+			continue
+		}
 		if s.region && a.Region != "" && a.Region != s.b.in.HomeRegion || slices.ContainsFunc(hard, func(r rule) bool { return !r.test.passes(a) }) {
 			continue
 		}
