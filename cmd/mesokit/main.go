@@ -111,7 +111,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newStore(), newReplay())
-	root.AddCommand(newMaster(), newAgent())
+	root.AddCommand(newMaster(), newAgent(), newBench())
 	return root
 }
 

@@ -96,11 +96,17 @@ func newMasterAgentCommands(o *operating) []*cobra.Command {
 		do                      func(m *operator.Master, cmd *cobra.Command, id string) error
 	}{
 		{"deactivate", "Stop offers of agents; their tasks go on", "", "deactivated",
-			func(m *operator.Master, cmd *cobra.Command, id string) error { return m.DeactivateAgent(cmd.Context(), id) }},
+			func(m *operator.Master, cmd *cobra.Command, id string) error {
+				return m.DeactivateAgent(cmd.Context(), id)
+			}},
 		{"reactivate", "End what deactivate and drain did", "reactivate lets agents be offered again. One that is being drained is refused until it is drained.", "reactivated",
-			func(m *operator.Master, cmd *cobra.Command, id string) error { return m.ReactivateAgent(cmd.Context(), id) }},
+			func(m *operator.Master, cmd *cobra.Command, id string) error {
+				return m.ReactivateAgent(cmd.Context(), id)
+			}},
 		{"mark-gone", "Declare that agents and their tasks never come back", "mark-gone cannot be undone: an agent that comes back with the id is refused. The id of an agent that is not registered is taken as it is.", "marked gone",
-			func(m *operator.Master, cmd *cobra.Command, id string) error { return m.MarkAgentGone(cmd.Context(), id) }},
+			func(m *operator.Master, cmd *cobra.Command, id string) error {
+				return m.MarkAgentGone(cmd.Context(), id)
+			}},
 	} {
 		list = append(list, &cobra.Command{
 			Use: c.name + " AGENT…", Short: c.short, Long: c.long, Args: wanting(cobra.MinimumNArgs(1)),

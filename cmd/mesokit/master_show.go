@@ -365,4 +365,3 @@ func newMasterOperations(o *operating) *cobra.Command {
 		}),
 	}
 }
-

@@ -22,10 +22,12 @@ var rooms = map[string][]string{
 	"driver":    {"driver", "client", "mesos"},
 	"framework": {"framework", "driver", "client", "mesos"},
 	"examples":  {"examples", "framework", "driver", "client", "cluster", "mesos"},
-	"cmd":       {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos"},
-	"bench":     {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "bench"},
+	"cmd":       {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "internal/endtoend"},
+	"bench":     {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "bench", "internal/endtoend"},
 	"test":      {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "test"},
 	"internal":  {"internal"},
+	// What bench and cmd have in common.
+	"internal/endtoend": {"framework", "driver", "client", "cluster", "mesos"},
 }
 
 // siblings lists the packages within a room that may be imported by others of the same room;
@@ -96,6 +98,12 @@ func forbidden(from, to string) string {
 }
 
 func room(path string) string {
+	for r := path; r != ""; {
+		if _, known := rooms[r]; known {
+			return r
+		}
+		r = r[:max(0, strings.LastIndexByte(r, '/'))]
+	}
 	r, _, _ := strings.Cut(path, "/")
 	return r
 }
@@ -123,6 +131,9 @@ func TestForbidden(t *testing.T) {
 		{"cluster/master", "cluster/allocator", true},
 		{"mesos/codec", "client/transport", false},
 		{"cmd/mesokit", "cluster", true},
+		{"cmd/mesokit", "internal/endtoend", true},
+		{"framework", "internal/endtoend", false},
+		{"internal/endtoend", "internal/testzk", false},
 		{"nowhere/x", "mesos/codec", false},
 	} {
 		if why := forbidden(tc.from, tc.to); (why == "") != tc.ok {
