@@ -36,7 +36,7 @@ func (c *Core) place() {
 			Averse: averse, Awaits: c.awaits,
 		})
 		c.holds = res.Holds
-		c.explain(res.Unplaced, where, offers)
+		c.explain(res.Unplaced, where)
 		if c.launch(res.Assignments, where) == 0 || !more {
 			c.unfit()
 			return
@@ -133,8 +133,8 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 }
 
 // explain keeps what a cycle says about tasks that have to wait. Where it has seen but a part of what there is, survey tells the whole.
-func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef, offers []*placement.Offer) {
-	part := len(unplaced) > 0 && len(c.book.Recent(c.time)) > len(offers)
+func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef) {
+	part := len(unplaced) > 0 && c.book.Declined() > 0
 	for _, u := range unplaced {
 		ref, ok := where[u.Task]
 		if !ok {

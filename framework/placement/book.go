@@ -70,6 +70,7 @@ type Book struct {
 	roles  map[string]*bookRole
 	queue  []expiry // agents by deadline; entries may be outdated
 	left   []dueAgent
+	past   int // offers in bookAgent.past
 }
 
 type bookOffer struct {
@@ -144,7 +145,7 @@ func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {
 		a.offers = append(a.offers, held)
 		a.learn()
 		delete(a.due, o.Role)
-		a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return p.Role == o.Role })
+		b.passed(a, func(p pastOffer) bool { return p.Role == o.Role })
 		r := b.role(o.Role)
 		r.inHand++
 		r.since = now
@@ -238,7 +239,7 @@ func (b *Book) Take(ids ...*mesospb.OfferID) []*Offer {
 		if o := b.remove(id.GetValue()); o != nil {
 			b.roles[o.Role].refused = true // what is left of it comes back with a filter
 			a := b.agents[o.Agent.ID]
-			a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return p.Role == o.Role })
+			b.passed(a, func(p pastOffer) bool { return p.Role == o.Role })
 			b.left = append(b.left, dueAgent{a, o.Role, b.cfg.ShortRefusal})
 			taken = append(taken, o)
 		}
@@ -314,6 +315,7 @@ func (b *Book) Forget(agentID string) {
 	for _, o := range slices.Clone(a.offers) {
 		b.remove(o.ID())
 	}
+	b.past -= len(a.past)
 	delete(b.agents, agentID)
 }
 
@@ -331,6 +333,7 @@ func (b *Book) Reset(suppressed ...string) {
 		}
 		a.offers, a.past = nil, nil
 	}
+	b.past = 0
 	for name, r := range b.roles {
 		r.inHand, r.refused, r.suppressed, r.since = 0, true, slices.Contains(suppressed, name), time.Time{}
 		r.revive, r.clean = !r.idle, time.Time{}
@@ -376,13 +379,23 @@ func (b *Book) Awaits(agentID, role string, now time.Time) bool {
 	return known && now.Before(at.Add(b.cfg.Settle))
 }
 
+// passed drops what has become of declined offers.
+func (b *Book) passed(a *bookAgent, gone func(pastOffer) bool) {
+	n := len(a.past)
+	a.past = slices.DeleteFunc(a.past, gone)
+	b.past += len(a.past) - n
+}
+
+// Declined returns how many offers Recent may return beside those in hand.
+func (b *Book) Declined() int { return b.past }
+
 // Recent returns the offers in hand, and those that were declined lately and have not come again: what can be had, as far as that is known. It serves
 // for explanations, not for launches.
 func (b *Book) Recent(now time.Time) []*Offer {
 	list := b.Offers()
 	for _, id := range slices.Sorted(maps.Keys(b.agents)) {
 		a := b.agents[id]
-		a.past = slices.DeleteFunc(a.past, func(p pastOffer) bool { return !now.Before(p.until) })
+		b.passed(a, func(p pastOffer) bool { return !now.Before(p.until) })
 		for _, p := range a.past {
 			list = append(list, p.Offer)
 		}

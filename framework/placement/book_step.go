@@ -118,6 +118,7 @@ func (b *Book) decline(now time.Time) []Decline {
 		a := b.agents[o.Agent.ID]
 		a.expect(o.Role, now.Add(d.Refuse))
 		if !r.idle {
+			b.past++
 			a.past = append(a.past, pastOffer{o.Offer, now.Add(d.Refuse + b.cfg.HoldFor + b.cfg.Settle)})
 		}
 	}

@@ -170,7 +170,7 @@ type rule struct {
 }
 
 // grows says that a candidate rejected now may be accepted later in the same cycle.
-func (r *rule) grows() bool { return !r.soft && r.kind == ruleNear }
+func (r *rule) grows() bool { return !r.soft && (r.kind == ruleNear || r.kind == ruleCluster) }
 
 func (b *board) constraintRule(d *Demand, index int) rule {
 	c := &d.Constraints[index]
@@ -261,24 +261,22 @@ func (r *rule) refresh() {
 	if r.cnt == nil || r.seen == r.cnt.moves {
 		return
 	}
-	first := r.seen < 0
+	before := r.seen
 	r.seen = r.cnt.moves
 	switch r.kind {
 	case ruleCluster:
-		if !first && r.target >= 0 {
-			return // the choice stands for the cycle
+		if before < 0 {
+			if r.cnt.elsewhere > 0 {
+				r.target = 0
+			}
+			for v := 1; v < len(r.cnt.n); v++ {
+				r.follow(int32(v))
+			}
+			return
 		}
-		best := int32(r.cnt.elsewhere)
-		r.target = -1
-		if best > 0 {
-			r.target = 0
-		}
-		for v := 1; v < len(r.cnt.n); v++ {
-			n := r.cnt.n[v]
-			switch {
-			case n < best || n == 0:
-			case n > best, r.cnt.col.text[v] < r.targetText():
-				best, r.target = n, int32(v)
+		for _, row := range r.cnt.group.rows[before:] { // each move was one of them
+			if v := r.cnt.col.val[row]; v != 0 {
+				r.follow(v)
 			}
 		}
 	case ruleBalance:
@@ -286,6 +284,20 @@ func (r *rule) refresh() {
 		for v := 1; v < len(r.cnt.n); v++ {
 			r.least = min(r.least, r.cnt.n[v])
 		}
+	}
+}
+
+// follow makes a value that more instances are on the target of CLUSTER.
+func (r *rule) follow(v int32) {
+	n, most := r.cnt.n[v], int32(0)
+	switch {
+	case r.target > 0:
+		most = r.cnt.n[r.target]
+	case r.target == 0:
+		most = int32(r.cnt.elsewhere)
+	}
+	if n > most || n == most && n > 0 && r.cnt.col.text[v] < r.targetText() {
+		r.target = v
 	}
 }
 
