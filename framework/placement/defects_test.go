@@ -208,3 +208,18 @@ func TestCountsAreIndexed(t *testing.T) {
 		t.Error("different agents")
 	}
 }
+
+// The value of CLUSTER is the one that most instances are on, those of this cycle included, whatever constraint they came under.
+func TestClustersFollowWhatIsPlacedInTheSameCycle(t *testing.T) {
+	clustered := &placement.Demand{Group: "g", Resources: parse(t, "cpus:1"), Constraints: constraints(t, "rack CLUSTER")}
+	free := &placement.Demand{Group: "g", Resources: parse(t, "cpus:1")}
+	p := placement.NewPlaced()
+	p.Add("g", offers(t, offerOf{id: "old", resources: "cpus:1", attributes: "rack:r2"})[0].Agent)
+	r := place(t, &placement.Cycle{
+		Offers: offers(t, offerOf{id: "new", resources: "cpus:2", attributes: "rack:r1"}), Placed: p,
+		Pending: append(tasks(clustered, 1), &placement.Task{ID: "free", Demand: free}),
+	})
+	if len(r.Assignments) != 2 || len(r.Unplaced) != 0 {
+		t.Errorf("placed %v; %v", where(r), r.Unplaced)
+	}
+}
