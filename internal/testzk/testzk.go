@@ -136,8 +136,7 @@ func (s *Server) launch() {
 	s.process = exec.Command("java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", s.dir+":"+Jar,
 		"org.apache.zookeeper.server.quorum.QuorumPeerMain", filepath.Join(s.dir, "zoo.cfg"))
 	s.process.Dir, s.process.Stdout, s.process.Stderr = s.dir, log, log
-	// The server must not outlive a test that is killed.
-	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	dieWithTest(s.process)
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
