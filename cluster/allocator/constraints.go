@@ -3,6 +3,7 @@ package allocator
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -126,10 +127,21 @@ func compilePredicate(p *schedulerpb.AttributeConstraint_Predicate) (func(*mesos
 	return nil, wireErrorf("AttributeConstraint.Predicate has no predicate")
 }
 
+// MaxProgram bounds what a regular expression is compiled to, in instructions, as a master does (--offer_constraints_re2_max_program_size).
+const MaxProgram = 100
+
 // fullMatch compiles an RE2 that must match the whole text.
 func fullMatch(pattern string) (func(string) bool, error) {
-	if _, err := regexp.Compile(pattern); err != nil {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
 		return nil, wireErrorf("Failed to construct regex from pattern '%s': %v", pattern, err)
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, wireErrorf("Failed to construct regex from pattern '%s': %v", pattern, err)
+	}
+	if n := len(program.Inst); n > MaxProgram {
+		return nil, wireErrorf("Failed to construct regex from pattern '%s': program of size %d exceeds the limit of %d", pattern, n, MaxProgram)
 	}
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
@@ -125,9 +126,25 @@ func (c *chaos) operation(o *offer) *mesospb.Offer_Operation {
 		reserved = append(reserved, resources.WithReservation(o.role, ""))
 	}
 	vol := append(append([]resources.Option{}, reserved...), resources.WithVolume(among(c, []string{"v1", "v2"}), "", "d"))
-	switch c.upTo(0, 5) {
+	switch c.upTo(0, 8) {
+	case 7:
+		return &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_GROW_VOLUME.Enum(), GrowVolume: &mesospb.Offer_Operation_GrowVolume{
+			Volume: resources.NewDisk(8, vol...), Addition: resources.NewDisk(2, reserved...)}}
+	case 8:
+		return &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_SHRINK_VOLUME.Enum(), ShrinkVolume: &mesospb.Offer_Operation_ShrinkVolume{
+			Volume: resources.NewDisk(float64(c.upTo(8, 10)), vol...), Subtract: &mesospb.Value_Scalar{Value: proto.Float64(2)}}}
+	case 6: // a group
+		e := &mesospb.ExecutorInfo{
+			Type: mesospb.ExecutorInfo_DEFAULT.Enum(), ExecutorId: &mesospb.ExecutorID{Value: proto.String(among(c, []string{"g1", "g2"}))},
+			FrameworkId: &mesospb.FrameworkID{Value: &o.framework.id}, Resources: []*mesospb.Resource{resources.NewCPUs(0.1), resources.NewMem(32), resources.NewDisk(1)},
+		}
+		t := c.task(o.agent, o.role)
+		t.Executor, t.Command = nil, &mesospb.CommandInfo{Value: proto.String("x")}
+		return &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_LAUNCH_GROUP.Enum(), LaunchGroup: &mesospb.Offer_Operation_LaunchGroup{
+			Executor: e, TaskGroup: &mesospb.TaskGroupInfo{Tasks: []*mesospb.TaskInfo{t}},
+		}}
 	case 0:
-		return reserve("", resources.NewDisk(8, reserved...), resources.NewCPUs(1, reserved...))
+		return reserve(among(c, []string{"", "op1", "op2"}), resources.NewDisk(8, reserved...), resources.NewCPUs(1, reserved...))
 	case 1:
 		return unreserve("", resources.NewDisk(8, reserved...))
 	case 2:
@@ -141,7 +158,13 @@ func (c *chaos) operation(o *offer) *mesospb.Offer_Operation {
 
 func (c *chaos) step() {
 	m := c.m
-	switch c.upTo(0, 15) {
+	switch c.upTo(0, 19) {
+	case 19:
+		if c.upTo(0, 3) == 0 {
+			c.failOver()
+		}
+	case 16, 17, 18:
+		c.operate()
 	case 0:
 		info := frameworkInfo(c.roles()...)
 		timeout, checkpoint := float64(c.upTo(0, 3)), c.bool()
@@ -229,8 +252,7 @@ func (c *chaos) step() {
 			case 3:
 				m.markGone(a)
 			case 4:
-				a.deactivated = !a.deactivated
-				m.setActive(a)
+				m.opDeactivateAgent(&masterpb.Call_DeactivateAgent{AgentId: a.info.Id})
 			}
 		}
 	case 13:
@@ -246,24 +268,11 @@ func (c *chaos) step() {
 		if !ok {
 			return
 		}
-		msg := link.Reregister{Agent: a.desc}
-		msg.Agent.Info = a.info
-		for _, fid := range sortedKeys(a.tasks) {
-			msg.Frameworks = append(msg.Frameworks, m.frameworks[fid].info)
-			for _, id := range sortedKeys(a.tasks[fid]) {
-				if c.bool() {
-					msg.Tasks = append(msg.Tasks, a.tasks[fid][id].pb())
-				}
-			}
-		}
+		msg := c.rememberedBy(a)
 		if c.bool() {
 			m.markUnreachable(a, "test")
 		}
-		q := &quietAgent{}
-		l := &agentLink{m: m}
-		l.end, q.end = link.Pipe(l, q)
-		m.links[l] = struct{}{}
-		m.receive(l, msg)
+		c.comeBack(msg)
 	case 15:
 		if a, ok := pick(c, m.agents); ok {
 			m.operate(a.info.Id, reserve("", resources.NewCPUs(1, resources.WithReservation("a", ""))))
@@ -283,7 +292,9 @@ func TestAccountsBalance(t *testing.T) {
 			for range steps {
 				w.on(func() {
 					c.step()
-					err = w.checkAccounts()
+					if err = w.checkAccounts(); err == nil {
+						err = w.checkState()
+					}
 				})
 				if err != nil {
 					return

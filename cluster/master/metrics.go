@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mesokit/mesokit/cluster/allocator"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -111,25 +112,31 @@ func (m *Master) flags() map[string]string {
 	}
 	text := durationText
 	f := map[string]string{
-		"agent_ping_timeout":                    text(m.cfg.AgentPingInterval),
-		"agent_reregister_timeout":              text(m.cfg.AgentReregisterTimeout),
-		"allocation_interval":                   text(m.cfg.AllocationInterval),
-		"allocator":                             "hierarchical",
-		"authenticate_agents":                   "false",
-		"authenticate_frameworks":               "false",
-		"filter_gpu_resources":                  flag(!m.cfg.OfferGPUsToAll),
-		"framework_sorter":                      "drf",
-		"hostname":                              m.cfg.Hostname,
-		"ip":                                    m.Info().GetAddress().GetIp(),
-		"max_agent_ping_timeouts":               itoa(m.cfg.AgentPingMisses),
-		"max_completed_frameworks":              itoa(m.cfg.MaxCompletedFrameworks),
-		"max_completed_tasks_per_framework":     itoa(m.cfg.MaxCompletedTasks),
-		"max_operator_event_stream_subscribers": itoa(maxSubscribers),
-		"max_unreachable_tasks_per_framework":   itoa(m.cfg.MaxUnreachableTasks),
-		"port":                                  itoa(int(m.Info().GetPort())),
-		"registry":                              m.cfg.Registry.kind(),
-		"role_sorter":                           "drf",
-		"root_submissions":                      flag(!m.cfg.RefuseRoot),
+		"agent_ping_timeout":                     text(m.cfg.AgentPingInterval),
+		"agent_reregister_timeout":               text(m.cfg.AgentReregisterTimeout),
+		"allocation_interval":                    text(m.cfg.AllocationInterval),
+		"allocator":                              "hierarchical",
+		"authenticate_agents":                    "false",
+		"authenticate_frameworks":                "false",
+		"filter_gpu_resources":                   flag(!m.cfg.OfferGPUsToAll),
+		"framework_sorter":                       "drf",
+		"hostname":                               m.cfg.Hostname,
+		"ip":                                     m.Info().GetAddress().GetIp(),
+		"max_agent_ping_timeouts":                itoa(m.cfg.AgentPingMisses),
+		"max_completed_frameworks":               itoa(m.cfg.MaxCompletedFrameworks),
+		"max_completed_tasks_per_framework":      itoa(m.cfg.MaxCompletedTasks),
+		"max_operator_event_stream_subscribers":  itoa(maxSubscribers),
+		"max_unreachable_tasks_per_framework":    itoa(m.cfg.MaxUnreachableTasks),
+		"port":                                   itoa(int(m.Info().GetPort())),
+		"offer_constraints_re2_max_program_size": itoa(allocator.MaxProgram),
+		"publish_per_framework_metrics":          "true",
+		"registry_max_agent_age":                 text(maxRegistryAge),
+		"registry_max_agent_count":               itoa(maxRegistryAgents),
+		"recovery_agent_removal_limit":           "100%",
+		"require_agent_domain":                   "false",
+		"registry":                               m.cfg.Registry.kind(),
+		"role_sorter":                            "drf",
+		"root_submissions":                       flag(!m.cfg.RefuseRoot),
 	}
 	f["min_allocatable_resources"] = "cpus:0.01|mem:32"
 	if m.cfg.MinAllocatable != nil {
