@@ -51,6 +51,7 @@ type schedulerOptions struct {
 	agents    int
 	uninstall bool
 	record    string
+	placeTLS  placeTLS
 	connection
 }
 
@@ -72,7 +73,8 @@ leads, the others send the users of their API to it.
 
 Without --master an embedded Mesos is started, whose tasks end with the scheduler; the store is in memory then.
 
-A user in etcd: or zk: is authenticated with the password in $` + envStorePassword + `. The file of --auth-file says who may use the API:
+A user in etcd: or zk: is authenticated with the password in $` + envStorePassword + `. With --store-tls, --store-ca or --store-cert
+connections to etcd are secure. The file of --auth-file says who may use the API:
 {"read": [{"token": "…"}], "write": [{"user": "admin", "password": "…"}]}`,
 		Example: `  mesokit scheduler --app web.json
   mesokit scheduler --name prod --master zk://10.0.0.1:2181/mesos --role prod --listen 0.0.0.0:8080 --auth-file auth.json
@@ -100,6 +102,7 @@ A user in etcd: or zk: is authenticated with the password in $` + envStorePasswo
 	f.IntVar(&o.agents, "agents", 1, "number of agents of the embedded Mesos")
 	f.StringVar(&o.record, "record", "", "record everything that the engine is told to this file, for mesokit replay; further terms go to FILE.2 and so on")
 	f.BoolVar(&o.uninstall, "uninstall", false, "kill all tasks, destroy the volumes, remove the framework and end; it cannot be undone")
+	o.placeTLS.flags(f)
 	o.connection.flags(cmd)
 	return cmd
 }
@@ -153,6 +156,9 @@ func (o *schedulerOptions) setup(stderr io.Writer) (*setup, error) {
 	}
 	if s.election.shared() && !s.store.shared() {
 		return nil, usagef("--election %s with --store %s: whoever takes over would know nothing; use a store in etcd or ZooKeeper", s.election, s.store)
+	}
+	if err := o.placeTLS.secure(&s.store, &s.election); err != nil {
+		return nil, err
 	}
 	if s.apps, err = readApps(o.apps); err != nil {
 		return nil, err

@@ -3,12 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/mesokit/mesokit/framework/election"
 	etcdelection "github.com/mesokit/mesokit/framework/election/etcd"
@@ -30,6 +34,67 @@ type place struct {
 	servers []string
 	user    string
 	pass    string
+	tls     *tls.Config // nil: none
+}
+
+// placeTLS are the flags of connections to etcd.
+type placeTLS struct {
+	on            bool
+	ca, cert, key string
+}
+
+func (o *placeTLS) flags(f *pflag.FlagSet) {
+	f.BoolVar(&o.on, "store-tls", false, "etcd speaks TLS; not needed with the other --store- flags")
+	f.StringVar(&o.ca, "store-ca", "", "file with the certificate authorities to trust for etcd, in PEM; default: those of the system")
+	f.StringVar(&o.cert, "store-cert", "", "file with a certificate to show to etcd, in PEM; needs --store-key")
+	f.StringVar(&o.key, "store-key", "", "file with the key of --store-cert, in PEM")
+}
+
+// secureBy is secure with flags that were read.
+func secureBy(f *pflag.FlagSet, places ...*place) error {
+	flag := func(name string) string { v, _ := f.GetString(name); return v }
+	on, _ := f.GetBool("store-tls")
+	return (&placeTLS{on, flag("store-ca"), flag("store-cert"), flag("store-key")}).secure(places...)
+}
+
+// secure has the places that are in etcd use TLS, if the flags say so.
+func (o *placeTLS) secure(places ...*place) error {
+	if !o.on && o.ca == "" && o.cert == "" && o.key == "" {
+		return nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.ca != "" {
+		text, err := os.ReadFile(o.ca)
+		if err != nil {
+			return usagef("--store-ca: %w", err)
+		}
+		if cfg.RootCAs = x509.NewCertPool(); !cfg.RootCAs.AppendCertsFromPEM(text) {
+			return usagef("--store-ca %s: no certificate in the file; want PEM", o.ca)
+		}
+	}
+	if (o.cert == "") != (o.key == "") {
+		return usagef("--store-cert and --store-key go together")
+	}
+	if o.cert != "" {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		if err != nil {
+			return usagef("--store-cert %s, --store-key %s: %w", o.cert, o.key, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	used := false
+	for _, p := range places {
+		if p.kind == "zk" {
+			return usagef("--store-tls and the like are for etcd: connections to ZooKeeper (%s) have no TLS", p)
+		}
+		if p.kind == "etcd" {
+			p.tls, used = cfg, true
+		}
+	}
+	if !used {
+		return usagef("--store-tls and the like are for a --store or --election in etcd")
+	}
+	return nil
 }
 
 // parsePlace reads kind, kind:PATH or kind:[USER[:PASSWORD]@]HOST:PORT,…[/PATH], where // may follow the first colon.
@@ -120,7 +185,7 @@ func (p place) openStore(ctx context.Context) (store.Store, error) {
 	case "bolt":
 		return bolt.Open(p.path, bolt.Config{})
 	case "etcd":
-		return etcd.Open(ctx, etcd.Config{Endpoints: p.servers, Prefix: p.path, Username: p.user, Password: p.password()})
+		return etcd.Open(ctx, etcd.Config{Endpoints: p.servers, TLS: p.tls, Prefix: p.path, Username: p.user, Password: p.password()})
 	case "zk":
 		return zookeeper.Open(ctx, zookeeper.Config{Servers: p.servers, Path: p.path, User: p.user, Password: p.password()})
 	}
@@ -135,7 +200,7 @@ func (p place) elector(log *slog.Logger) (election.Elector, func() error, error)
 	case "standalone":
 		return nil, nothing, nil
 	case "etcd":
-		e, err := etcdelection.New(etcdelection.Config{Endpoints: p.servers, Prefix: p.path, Username: p.user, Password: p.password(), Log: tell})
+		e, err := etcdelection.New(etcdelection.Config{Endpoints: p.servers, TLS: p.tls, Prefix: p.path, Username: p.user, Password: p.password(), Log: tell})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -30,6 +30,7 @@ Restoring is also the way from one kind of store to another: back up, and restor
 	f := cmd.PersistentFlags()
 	f.String("store", "", "bolt:PATH, etcd:HOST:PORT,…/PREFIX or zk:HOST:PORT,…/PATH (default: the file of --name)")
 	f.String("name", "mesokit", "name of the framework whose file it is")
+	new(placeTLS).flags(f)
 	cmd.AddCommand(newStoreBackup(), newStoreRestore(), newStoreList(), newStoreResetFence())
 	return cmd
 }
@@ -54,6 +55,9 @@ func withStore(cmd *cobra.Command, make bool, run func(ctx context.Context, s st
 		if _, err := os.Stat(p.path); err != nil {
 			return fmt.Errorf("there is no store: %w", err)
 		}
+	}
+	if err := secureBy(cmd.Flags(), &p); err != nil {
+		return err
 	}
 	slow := time.AfterFunc(connectPatience, func() { fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: %s does not answer yet; waiting for it\n", p) })
 	defer slow.Stop()
