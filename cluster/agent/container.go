@@ -31,6 +31,8 @@ type container struct {
 	busy   bool // being prepared or started
 	doomed bool // destroyed, or about to be
 
+	alone *mesospb.TaskInfo // a task of a group that does not share the executor's cgroups
+
 	command *mesospb.CommandInfo
 	proc    *process.Process // nil before the start
 	pid     int

@@ -270,6 +270,27 @@ func TestMemoryLimitEndsATask(t *testing.T) {
 	}
 }
 
+func TestATaskWithCgroupsOfItsOwnHasItsOwnMemoryLimit(t *testing.T) {
+	m := newTestMaster(t)
+	run(t, m)
+	own := func(id, command string, mem float64) *mesospb.TaskInfo {
+		task := shellTask(id, command)
+		task.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), LinuxInfo: &mesospb.LinuxInfo{ShareCgroups: proto.Bool(false)}}
+		task.Limits = map[string]*mesospb.Value_Scalar{"mem": {Value: &mem}}
+		return task
+	}
+	// The group as a whole may use it, but not the one task: 200 MB, where 40 were granted.
+	m.send(group(own("hog", `x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do x=$x$x; done; sleep 1000`, 40), own("rich", "sleep 1000", 4096)))
+	states, last := m.history(t, "hog", "rich")
+	if states["hog"] != "STARTING RUNNING FAILED" || last["hog"].GetReason() != mesospb.TaskStatus_REASON_CONTAINER_LIMITATION_MEMORY ||
+		!strings.HasPrefix(last["hog"].GetMessage(), "Memory limit exceeded: Requested: 40MB Maximum Used: ") || len(last["hog"].GetLimitation().GetResources()) != 1 {
+		t.Errorf("%s, %v", states["hog"], last["hog"])
+	}
+	if states["rich"] != "STARTING RUNNING KILLING KILLED" || last["rich"].Reason != nil { // with its group
+		t.Errorf("%s, %v", states["rich"], last["rich"])
+	}
+}
+
 func TestDrainKillsTasksAndTakesNoNewOnes(t *testing.T) {
 	m := newTestMaster(t)
 	a := run(t, m)

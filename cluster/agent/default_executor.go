@@ -78,6 +78,9 @@ func (x *defaultExecutor) launch(tasks []*mesospb.TaskInfo) {
 		id := &mesospb.ContainerID{Value: proto.String(a.newUUID().String()), Parent: x.e.containerID}
 		dir := filepath.Join(x.e.dir, "containers", id.GetValue())
 		r := newTaskRun(a, x.e, t, a.newContainer(id, x.e, dir))
+		if l := t.GetContainer().GetLinuxInfo(); l != nil && !l.GetShareCgroups() {
+			r.container.alone = t
+		}
 		r.container.onExit = r.exited
 		r.container.onGone = func(*process.Status) { x.gone(g, r) }
 		r.finished = func(s mesospb.TaskState) { x.finished(g, s) }

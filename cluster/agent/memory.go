@@ -5,7 +5,8 @@ package agent
 // Memory limits, by measurement. While a container with a grant of memory runs, the memory of all its
 // processes is measured once a second. When it is above what the executor and its tasks were granted (a
 // task's limit, where it has one, counts in place of its request), the container is destroyed and
-// its tasks fail with CONTAINER_LIMITATION_MEMORY. There is no cgroup to stop a task before that.
+// its tasks fail with CONTAINER_LIMITATION_MEMORY. So is the container of one task of a group that does not share_cgroups, by what
+// that task alone was granted. There is no cgroup to stop a task before that.
 // Memory that files back, such as that of shared libraries, does not count.
 
 import (
@@ -41,10 +42,10 @@ func (a *Agent) measureMemory() {
 	var list []*container
 	var groups [][]*process.Process
 	for _, c := range a.containers {
-		if c.nested() || c.executor == nil || c.doomed {
+		if c.executor == nil || c.doomed || c.ended {
 			continue
 		}
-		if processes := c.processes(nil); len(processes) > 0 && memoryLimit(c.executor) > 0 {
+		if processes := c.processes(nil); len(processes) > 0 && c.memoryLimit() > 0 {
 			list, groups = append(list, c), append(groups, processes)
 		}
 	}
@@ -57,13 +58,35 @@ func (a *Agent) measureMemory() {
 		return func() {
 			a.measuring = false
 			for i, c := range list {
-				if limit := memoryLimit(c.executor); limit > 0 && usage[i].Anonymous > uint64(limit*(1<<20)) {
+				if limit := c.memoryLimit(); limit > 0 && usage[i].Anonymous > uint64(limit*(1<<20)) {
 					a.exceeded(c, limit, usage[i].Anonymous)
 				}
 			}
 			a.watchMemory()
 		}
 	})
+}
+
+// memoryLimit is what a container may use, in MB; 0 is no limit.
+func (c *container) memoryLimit() float64 {
+	switch {
+	case !c.nested():
+		return memoryLimit(c.executor)
+	case c.alone != nil:
+		return memoryOf(c.alone)
+	}
+	return 0
+}
+
+// memoryOf is what a task may use, in MB; 0 is no limit.
+func memoryOf(t *mesospb.TaskInfo) float64 {
+	if l := t.GetLimits()[resources.NameMem]; l != nil {
+		if l.GetValue() > 1e15 { // infinity
+			return 0
+		}
+		return l.GetValue()
+	}
+	return resources.Mem(t.GetResources())
 }
 
 // memoryLimit is what an executor and its tasks may use, in MB; 0 is no limit.
@@ -77,12 +100,9 @@ func memoryLimit(e *executor) float64 {
 		if !t.live() {
 			continue
 		}
-		mem := resources.Mem(t.info.GetResources())
-		if l := t.info.GetLimits()[resources.NameMem]; l != nil {
-			if l.GetValue() > 1e15 { // infinity
-				return 0
-			}
-			mem = l.GetValue()
+		mem := memoryOf(t.info)
+		if mem == 0 && t.info.GetLimits()[resources.NameMem] != nil {
+			return 0
 		}
 		granted = granted || mem > 0
 		sum += mem

@@ -418,6 +418,11 @@ func TestConstraints(t *testing.T) {
 	}}); err == nil {
 		t.Error("a broken regular expression compiled")
 	}
+	for pattern, taken := range map[string]bool{"h-[0-9]{1,3}[.]example[.]com": true, "(a|b)*c?": true, "[a-z]{90}": true, "[a-z]{110}": false, "(x{20}){20}": false} {
+		if _, err := fullMatch(pattern); (err == nil) != taken {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
 }
 
 // Whatever happens, free and held resources add up to what there is, and shares are those of what is held.
