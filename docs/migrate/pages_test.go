@@ -16,9 +16,6 @@ var update = flag.Bool("update", false, "write the code blocks of the pages from
 
 const root = "../.."
 
-// planned is what the pages say where there is nothing yet.
-const planned = "planned, not there yet"
-
 // pages returns the migration pages by name, without README.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
@@ -166,27 +163,6 @@ func TestEveryNameOfOursExists(t *testing.T) {
 		}
 		if found < 10 {
 			t.Errorf("%s: only %d names of ours were found to check", page, found)
-		}
-	}
-}
-
-// The engine is not there yet; a page that speaks of it says so. When a part of it is there, this test fails: the line is to say then what became of
-// the old thing.
-func TestWhatIsPlannedIsCalledPlanned(t *testing.T) {
-	for page, text := range pages(t) {
-		for _, r := range rows(text) {
-			for _, name := range names(r.ours) {
-				if name != "framework" && !strings.HasPrefix(name, "framework/") {
-					continue
-				}
-				files, _ := filepath.Glob(filepath.Join(root, name, "*.go"))
-				switch says := strings.Contains(r.ours, planned); {
-				case says && len(files) > 0:
-					t.Errorf("%s: beside %s: %s is there now; write what became of it", page, r.old, name)
-				case !says && len(files) == 0:
-					t.Errorf("%s: beside %s: there is no %s; say %q", page, r.old, name, planned)
-				}
-			}
 		}
 	}
 }

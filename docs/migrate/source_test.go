@@ -170,9 +170,6 @@ func (x index) add(pkg string, d ast.Decl, embeds map[string][]string) {
 // lookup tells whether a name exists, and whether it is one that can be checked: pkg.Name, pkg.Type.Member, or the path of a file or package.
 func (x index) lookup(name string) (known, checked bool) {
 	name, _, _ = strings.Cut(name, "(") // arguments
-	if strings.HasPrefix(name, "framework") {
-		return false, false
-	}
 	if strings.Contains(name, "/") && !strings.ContainsAny(name, " :\"") {
 		first, _, _ := strings.Cut(name, "/")
 		if _, err := os.Stat(filepath.Join(root, first)); err != nil {

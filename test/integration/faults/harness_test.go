@@ -76,11 +76,13 @@ func inWorld(t *testing.T, cfg config, test func(w *world)) {
 		}
 		w.Cluster = c
 		w.batch = w.startBatch(cfg)
+		defer func() { // also of a test that fails, or its bubble would wait for ever
+			w.batch.stop()
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		test(w)
-		w.batch.stop()
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
