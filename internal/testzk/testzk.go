@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package testzk runs real ZooKeeper servers for tests: Debian's package, one Java process per server, on free loopback
 // ports, in temporary directories. Tests that use it are built with the tag zookeeper.
 package testzk
