@@ -26,6 +26,8 @@ func TestCommandTasksEndAsOnARealAgent(t *testing.T) {
 	overtime := shellTask("overtime", "sleep 1000")
 	overtime.MaxCompletionTime = &mesospb.DurationInfo{Nanoseconds: proto.Int64(int64(50 * time.Millisecond))}
 	image := shellTask("image", "exit 0")
+	network := shellTask("network", "exit 0")
+	network.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), NetworkInfos: []*mesospb.NetworkInfo{{Name: proto.String("overlay")}}}
 	image.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_DOCKER.Enum(), Docker: &mesospb.ContainerInfo_DockerInfo{Image: proto.String("alpine")}}
 	for _, c := range []struct {
 		task   *mesospb.TaskInfo
@@ -38,6 +40,7 @@ func TestCommandTasksEndAsOnARealAgent(t *testing.T) {
 		{argvTask("cmd-argv", "/bin/echo", "echo", "hello", "world"), "STARTING RUNNING FINISHED", `TASK_FINISHED SOURCE_EXECUTOR  "Command exited with status 0"`},
 		{argvTask("cmd-nosuch", "/no/such/binary"), "STARTING RUNNING FAILED", `TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 1"`},
 		{overtime, "STARTING RUNNING FAILED", `TASK_FAILED SOURCE_EXECUTOR REASON_MAX_COMPLETION_TIME_REACHED "Command terminated with signal Terminated"`},
+		{network, "FAILED", `TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: Unknown CNI network 'overlay': the embedded agent has only the network of this machine"`},
 		{image, "FAILED", `TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: No container runtime for type DOCKER: the embedded agent runs plain processes; use a MESOS container without an image"`},
 	} {
 		id := c.task.GetTaskId().GetValue()

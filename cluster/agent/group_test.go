@@ -282,6 +282,21 @@ func TestVolumes(t *testing.T) {
 	}
 }
 
+func TestDestroyingAVolumeOnAMountDiskEmptiesIt(t *testing.T) {
+	m := newTestMaster(t)
+	a := run(t, m)
+	root := t.TempDir()
+	volume := resources.NewDisk(64, resources.WithMountDisk(root), resources.WithReservation("eng", "me"), resources.WithVolume("v", "me", "data"))
+	m.send(link.Checkpoint{Total: append(resources.CloneList(a.total), volume)})
+	for _, dir := range []string{"one", "two/three"} {
+		if err := os.MkdirAll(root+"/"+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.send(link.Checkpoint{Total: a.total[:4]})
+	eventually(t, "it is empty", func() bool { left, err := os.ReadDir(root); return err == nil && len(left) == 0 })
+}
+
 func quick(h *mesospb.HealthCheck) *mesospb.HealthCheck {
 	h.DelaySeconds, h.IntervalSeconds, h.TimeoutSeconds, h.GracePeriodSeconds = proto.Float64(0), proto.Float64(0.02), proto.Float64(5), proto.Float64(0)
 	return h

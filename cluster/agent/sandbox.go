@@ -195,5 +195,10 @@ func unsupported(c *mesospb.ContainerInfo) error {
 	case c.GetMesos().GetImage() != nil:
 		return wording("Container images are not supported: the embedded agent runs plain processes; fetch what the task needs with URIs")
 	}
+	for _, n := range c.GetNetworkInfos() {
+		if name := n.GetName(); name != "" {
+			return wording("Unknown CNI network '" + name + "': the embedded agent has only the network of this machine")
+		}
+	}
 	return nil
 }
