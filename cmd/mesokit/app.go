@@ -161,6 +161,10 @@ func newAppList() *cobra.Command {
 				return emit(cmd, apps, "")
 			}
 			if len(apps) == 0 {
+				if st, err := c.Status(cmd.Context()); err == nil && st.Guarded {
+					fmt.Fprintln(cmd.ErrOrStderr(), "There are no applications, and the scheduler refuses to act: see mesokit app guard")
+					return nil
+				}
 				fmt.Fprintln(cmd.ErrOrStderr(), "There are no applications. Try: mesokit app submit FILE")
 				return nil
 			}
@@ -272,9 +276,13 @@ func printDefinition(w io.Writer, raw []byte) error {
 }
 
 func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) error {
-	lines := []string{fmt.Sprintf("%s: %s up, version %d of %s, %s", a.Name, upOf(&a.App), a.Version, strings.Trim(fmt.Sprint(a.Versions), "[]"), stateOfApp(&a.App))}
+	version := fmt.Sprintf("version %d", a.Version)
+	if len(a.Versions) > 1 {
+		version += fmt.Sprintf(" (kept: %s)", strings.Trim(fmt.Sprint(a.Versions), "[]"))
+	}
+	lines := []string{fmt.Sprintf("%s: %s up, %s, %s", a.Name, upOf(&a.App), version, stateOfApp(&a.App))}
 	if d := a.Last; d != nil {
-		line := fmt.Sprintf("deployment %d from version %d to %d: %s, %d instances switched, %d ready", d.Number, d.From, d.To, d.State, d.Switched, d.Ready)
+		line := fmt.Sprintf("deployment %d from version %d to %d: %s, %d of %d switched, %d ready", d.Number, d.From, d.To, d.State, d.Switched, max(a.Instances, len(tasks)), d.Ready)
 		if d.Text != "" {
 			line += ": " + d.Text
 		}
@@ -290,7 +298,7 @@ func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) erro
 			since = *i.Changed
 		}
 		if i.Failures > 0 {
-			last = fmt.Sprintf("failure %d: %s", i.Failures, i.Message)
+			last = fmt.Sprintf("failure %d: %s", i.Failures, i.Failure)
 		}
 		t.AppendRow(table.Row{i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), clip(last)})
 	}

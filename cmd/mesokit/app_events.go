@@ -44,7 +44,7 @@ func newAppEvents() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.Apps, "app", nil, "events of this application; may be repeated")
-	f.StringArrayVar(&o.Kinds, "kind", nil, "events of this kind: framework, app, task, health, instance, deployment, orphan, agent, warning; may be repeated")
+	f.StringArrayVar(&o.Kinds, "kind", nil, "events of this kind: framework, app, task, health, instance, deployment, orphan, agent, warning, mesos; may be repeated")
 	f.Uint64Var(&after, "after", 0, "continue after the event of this number (default: from now on)")
 	f.IntVar(&count, "count", 0, "end after so many events; 0 for never")
 	return cmd

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -79,7 +80,7 @@ func explain(y apiclient.Why, same []apiclient.Why) string {
 	}
 	text := who + ": " + y.Text
 	if y.Until != nil {
-		text += ", " + until(*y.Until)
+		text += "; next step " + until(*y.Until)
 	}
 	if y.Offers != nil {
 		text += "\n" + funnel(y.Offers)
@@ -89,9 +90,9 @@ func explain(y apiclient.Why, same []apiclient.Why) string {
 
 func until(t time.Time) string {
 	if d := time.Until(t).Round(time.Second); d > 0 {
-		return "for " + d.String()
+		return "in " + d.String()
 	}
-	return "until now"
+	return "now"
 }
 
 // funnel writes what became of the offers.
@@ -99,14 +100,20 @@ func funnel(f *apiclient.Funnel) string {
 	if f.Offers == 0 {
 		return "  no offers"
 	}
-	out := []string{fmt.Sprintf("  %d offers of %d agents", f.Offers, f.Candidates)}
+	plural := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	out := []string{"  " + plural(f.Offers, "offer") + " of " + plural(f.Candidates, "agent")}
 	for _, r := range f.Rejected {
 		line := fmt.Sprintf("  %6d  %s", r.Count, r.Cause)
 		if r.What != "" {
 			line += " " + r.What
 		}
 		if r.Example != "" {
-			line += ", such as " + r.Example
+			line += ", such as " + cmp.Or(r.Host, r.Example)
 		}
 		out = append(out, line)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"sync"
 	"time"
 
@@ -172,8 +171,8 @@ func namesOf(i apiclient.Task) map[string]string {
 		return map[string]string{i.Task: name}
 	}
 	m := map[string]string{}
-	for _, id := range i.Members { // they are the pod's with the name of the member behind it
-		m[id] = name + "/" + strings.TrimPrefix(id, i.Task+".")
+	for _, t := range i.Members {
+		m[t.ID] = name + "/" + t.Name
 	}
 	return m
 }

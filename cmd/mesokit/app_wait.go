@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,9 @@ import (
 type waitOptions struct {
 	wait    bool
 	timeout time.Duration
-	gone    bool // wait until the application is gone
-	back    bool // a rollback is what is wanted
+	gone    bool   // wait until the application is gone
+	back    bool   // a rollback is what is wanted
+	before  uint64 // number of the last deployment before the command
 }
 
 func (w *waitOptions) flags(cmd *cobra.Command) {
@@ -32,6 +34,9 @@ func (w *waitOptions) flags(cmd *cobra.Command) {
 func (w *waitOptions) command(cmd *cobra.Command, c *apiclient.Client, name string, do func() (string, error)) error {
 	if w.timeout < 0 {
 		return usagef("--timeout %v: want 0 or more", w.timeout)
+	}
+	if a, err := c.App(cmd.Context(), name); w.wait && err == nil && a.Last != nil {
+		w.before = a.Last.Number
 	}
 	text, err := do()
 	if err != nil {
@@ -104,8 +109,8 @@ func (w *waitOptions) judge(a *apiclient.AppDetails) (bool, error) {
 		err = fmt.Errorf("the deployment of %s is paused; see mesokit app resume", a.Name)
 	case a.Deployment == "stalled":
 		err = fmt.Errorf("the deployment of %s failed: %s; see mesokit app explain %[1]s, rollback or resume", a.Name, d.Text)
-	case d != nil && d.Rollback && !w.back:
-		err = fmt.Errorf("%s went back to version %d: %s", a.Name, d.To, d.Text)
+	case d != nil && d.Rollback && d.Number > w.before && !w.back:
+		err = fmt.Errorf("%s went back to version %d: %s", a.Name, d.To, cmp.Or(d.Text, "somebody wanted it so"))
 	case a.GivenUp > 0 && a.Deployment == "":
 		err = fmt.Errorf("%d instances of %s were given up; see mesokit app show %[2]s", a.GivenUp, a.Name)
 	}

@@ -81,8 +81,8 @@ type Task struct {
 	Index    int        `json:"index"`
 	State    string     `json:"state"` // of the task, or waiting, reached, given-up
 	Outcome  string     `json:"outcome"`
-	Task     string     `json:"task,omitempty"` // id in Mesos
-	Members  []string   `json:"members,omitempty"`
+	Task     string     `json:"task,omitempty"`    // id in Mesos
+	Members  []Member   `json:"members,omitempty"` // of a pod
 	Version  uint32     `json:"version"`
 	Health   string     `json:"health,omitempty"`
 	Up       bool       `json:"up"`
@@ -94,8 +94,17 @@ type Task struct {
 	Reason   string     `json:"reason,omitempty"`
 	Message  string     `json:"message,omitempty"`
 	Failures int        `json:"failures,omitempty"` // in a row
+	Failure  string     `json:"last_failure,omitempty"`
 	NextTry  *time.Time `json:"next_try,omitempty"`
 	Detached []string   `json:"detached,omitempty"` // earlier tasks on agents that are cut off
+}
+
+// Member is one task of a pod.
+type Member struct {
+	Name   string `json:"name"` // in the definition
+	ID     string `json:"id"`   // in Mesos
+	State  string `json:"state"`
+	Health string `json:"health"`
 }
 
 // Why says why an instance does not run.
@@ -124,6 +133,7 @@ type Reject struct {
 	What    string `json:"what,omitempty"`
 	Count   int    `json:"count"`
 	Example string `json:"example,omitempty"` // an agent's id
+	Host    string `json:"example_hostname,omitempty"`
 }
 
 // Nearest is the candidate that lacks least.
@@ -147,9 +157,11 @@ type Agent struct {
 	Hostname string `json:"hostname"`
 	Region   string `json:"region,omitempty"`
 	Zone     string `json:"zone,omitempty"`
-	Uses     int    `json:"uses"` // tasks and volumes on it
-	Seen     bool   `json:"seen"` // it was offered since the last subscription
-	Draining bool   `json:"draining"`
+	// Attributes as mesos-agent --attributes writes them.
+	Attributes []string `json:"attributes,omitempty"`
+	Uses       int      `json:"uses"` // tasks and volumes on it
+	Seen       bool     `json:"seen"` // it was offered since the last subscription
+	Draining   bool     `json:"draining"`
 }
 
 // Orphan is a task of the framework that the engine does not know.

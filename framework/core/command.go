@@ -285,7 +285,7 @@ func (c *Core) replace(in Replace) (string, error) {
 	c.unbind(i, true)
 	c.notPending(a, i)
 	if t := i.Live(); t != nil {
-		t.Reason, t.Message = "engine", "replaced by command"
+		t.Reason, t.Message = byEngine, "replaced by command"
 		if t.State.Reachable() {
 			c.happen(a, i, t, WantKill, nil)
 		} else {

@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mesokit/mesokit/framework/placement"
@@ -52,10 +54,13 @@ func (s *Snapshot) Why(name string, index int) Why {
 		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: fromMS(i.NotBefore)}
 	}
 	if i.Pin != "" {
+		if ag := s.agent(i.Pin); ag != nil && ag.Draining {
+			return Why{Text: "it belongs to agent " + ag.name() + ", which is to be left, because it is drained or for maintenance: it waits for the end of that, or for being replaced"}
+		}
 		if e := a.why[index]; e != nil {
 			return Why{Text: "the offers of its agent do not suffice", Offers: e}
 		}
-		return Why{Text: "it belongs to agent " + i.Pin + ", which has not been offered"}
+		return Why{Text: "it belongs to agent " + s.nameOf(i.Pin) + ", which has not been offered"}
 	}
 	if e := a.whyAll[i.Version]; e != nil {
 		return Why{Text: "no offer fits", Offers: e}
@@ -66,13 +71,13 @@ func (s *Snapshot) Why(name string, index int) Why {
 func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
 	switch t.State {
 	case Launching:
-		return Why{Text: "it was launched on agent " + t.Agent + ", which has not reported it yet"}
+		return Why{Text: "it was launched on agent " + s.nameOf(t.Agent) + ", which has not reported it yet"}
 	case Starting:
-		return Why{Text: "it is starting on agent " + t.Agent}
+		return Why{Text: "it is starting on agent " + s.nameOf(t.Agent)}
 	case Killing:
 		return Why{Text: "its task is being killed: " + t.Message}
 	case Unreachable, Stranded:
-		w := Why{Text: "its agent " + t.Agent + " is cut off; it is not known whether the task runs"}
+		w := Why{Text: "its agent " + s.nameOf(t.Agent) + " is cut off; it is not known whether the task runs"}
 		if t.due != 0 {
 			w.Until = fromMS(t.due)
 			w.Text += ", and it will be replaced"
@@ -88,11 +93,30 @@ func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
 }
 
 func lastOf(i *Instance) string {
-	if i.Task == nil || i.Task.Reason == "" {
+	if i.Task == nil || i.Task.why() == "" {
 		return ""
 	}
-	if i.Task.Message == "" {
-		return " (" + i.Task.Reason + ")"
+	return " (" + i.Task.why() + ")"
+}
+
+func (s *Snapshot) agent(id string) *Agent {
+	if k, ok := slices.BinarySearchFunc(s.Agents, id, func(a *Agent, id string) int { return strings.Compare(a.ID, id) }); ok {
+		return s.Agents[k]
 	}
-	return " (" + i.Task.Reason + ": " + i.Task.Message + ")"
+	return nil
+}
+
+// nameOf is what people know an agent as.
+func (s *Snapshot) nameOf(id string) string {
+	if a := s.agent(id); a != nil {
+		return a.name()
+	}
+	return id
+}
+
+func (a *Agent) name() string {
+	if a.Hostname == "" {
+		return a.ID
+	}
+	return a.Hostname + " (" + a.ID + ")"
 }

@@ -19,8 +19,8 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	wasUp := t.Up
 	t.State = tr.To
-	if s != nil && (from != tr.To || s.Message != nil) {
-		t.Reason, t.Message = reasonOf(s), clip(s.GetMessage())
+	if s != nil && (from != tr.To || s.Message != nil) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && !t.Failed) {
+		t.Reason, t.Message = reasonOf(s), clip(s.GetMessage()) // but why the engine kills it says more than that it was killed
 	}
 	if from != tr.To {
 		t.Changed = c.now
@@ -165,7 +165,7 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 	case does&Achieve != 0 && (goal == app.GoalFinish || goal == app.GoalOnce) && !c.replaced(a, i, t),
 		goal == app.GoalOnce && t.Began && (!t.Doomed || t.Failed):
 		c.setOutcome(a, i, Reached)
-		i.Failures = 0
+		i.Failures, i.LastFailure = 0, ""
 		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "reached", Text: "goal " + string(goal) + " reached"})
 	case t.Doomed && !t.Failed:
 		i.NotBefore = 0
@@ -197,9 +197,10 @@ func (c *Core) backoff(a *appState, i *Instance, t *Task, v *version) {
 	}
 	first, most := orElse(r.Time, time.Second), orElse(r.MaxTime, 5*time.Minute)
 	if t.Up != 0 && c.now-t.Up >= msOf(orElse(r.ResetAfter, 10*time.Second)) {
-		i.Failures = 0
+		i.Failures, i.LastFailure = 0, ""
 	}
 	i.Failures++
+	i.LastFailure = t.why()
 	c.deploymentFailure(a, t, false)
 	if r.TotalRetries != nil && i.Failures > *r.TotalRetries {
 		c.setOutcome(a, i, GivenUp)
@@ -325,7 +326,7 @@ func (c *Core) noteTask(i *Instance, t *Task, from State, wasUp int64) {
 	switch {
 	case from != t.State:
 		n.Kind = NoteTask
-		n.Text = strings.TrimSpace(t.Reason + " " + t.Message)
+		n.Text = strings.TrimLeft(strings.TrimPrefix(t.why(), n.State), ": ")
 	case (wasUp == 0) != (t.Up == 0):
 		n.Kind = NoteHealth
 		n.Text = t.Health.String()
@@ -335,10 +336,27 @@ func (c *Core) noteTask(i *Instance, t *Task, from State, wasUp int64) {
 	c.note(n)
 }
 
+// byEngine is the Reason of tasks that the engine kills; the Message says why.
+const byEngine = "engine"
+
+// why says in words what was last heard of the task, or why it is killed.
+func (t *Task) why() string {
+	switch {
+	case t.Reason == byEngine || t.Reason == "":
+		return t.Message
+	case t.Message == "":
+		return t.Reason
+	}
+	return t.Reason + ": " + t.Message
+}
+
 func reasonOf(s *mesospb.TaskStatus) string {
 	text := strings.TrimPrefix(s.GetState().String(), "TASK_")
 	if s.Reason != nil {
 		text += " " + strings.TrimPrefix(s.GetReason().String(), "REASON_")
+	}
+	if s.Healthy != nil && !s.GetHealthy() {
+		text += " unhealthy"
 	}
 	return strings.ToLower(text)
 }

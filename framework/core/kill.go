@@ -92,6 +92,6 @@ func (c *Core) doom(a *appState, index int, why string) {
 		return
 	}
 	i = c.edit(a, index)
-	i.Task.Reason, i.Task.Message = "engine", why
+	i.Task.Reason, i.Task.Message = byEngine, why
 	c.happen(a, i, i.Task, WantKill, (*mesospb.TaskStatus)(nil))
 }

@@ -97,6 +97,7 @@ type instanceRecord struct {
 	Task      *taskRecord   `json:"task,omitempty"`
 	Detached  []*taskRecord `json:"detached,omitempty"`
 	Failures  int           `json:"failures,omitempty"`
+	Failure   string        `json:"failure,omitempty"`
 	NotBefore int64         `json:"not_before,omitempty"`
 	Outcome   Outcome       `json:"outcome,omitempty"`
 	Pin       string        `json:"pin,omitempty"`
@@ -184,7 +185,7 @@ func eventNamed(name string) (Event, bool) {
 }
 
 func (i *Instance) record() instanceRecord {
-	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes}
+	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, Failure: i.LastFailure, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes}
 	for _, t := range i.Detached {
 		r.Detached = append(r.Detached, t.record())
 	}
@@ -192,7 +193,7 @@ func (i *Instance) record() instanceRecord {
 }
 
 func (r *instanceRecord) instance(app string, index int) (*Instance, error) {
-	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes}
+	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, LastFailure: r.Failure, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes}
 	var err error
 	if i.Task, err = r.Task.task(); err != nil {
 		return nil, err

@@ -246,7 +246,11 @@ func (c *Core) switchTo(a *appState, index int, to uint32) {
 // deployed ends a deployment that has arrived.
 func (c *Core) deployed(a *appState) {
 	d := a.rec.Deployment
-	d.end(DeploymentDone, c.now, "")
+	why := ""
+	if d.Rollback {
+		why = d.Text // of the deployment that failed
+	}
+	d.end(DeploymentDone, c.now, why)
 	a.rec.Before = d.From
 	a.rec.Base = d.To
 	for _, n := range a.numbers() {
@@ -314,10 +318,11 @@ func (c *Core) deploymentFailure(a *appState, t *Task, final bool) {
 	if d.Failures <= rules.maxFailures && !final || d.State == DeploymentStalled {
 		return
 	}
-	text := fmt.Sprintf("%d new instances have failed, last %s: %s %s", d.Failures, t.ID, t.Reason, t.Message)
+	text := fmt.Sprintf("%d new instances have failed, last %s: %s", d.Failures, t.ID, t.why())
 	if rules.rollback && !d.Rollback {
 		c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "rolling-back", Text: text})
 		c.deploy(a, a.rec.Base, true)
+		a.rec.Deployment.Text = text
 		return
 	}
 	d.State, d.Text = DeploymentStalled, text

@@ -92,7 +92,7 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 	}
 	c.happen(at.app, i, t, e, s)
 	if at.member >= 0 && !t.State.Over() && !t.Doomed && t.broken() {
-		t.Reason, t.Message, t.Failed = "pod", "another task of the pod has failed", true
+		t.Reason, t.Message, t.Failed = byEngine, "task "+t.Members[at.member].ID+" of the pod has ended, "+t.why(), true
 		c.happen(at.app, i, t, WantKill, nil) // what is left of a pod goes too; its end counts as the failure it is
 	}
 	return true

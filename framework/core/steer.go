@@ -51,7 +51,11 @@ func (c *Core) resize(a *appState) {
 	}
 	if a.inst.len > size {
 		a.inst.from(size, func(i *Instance) bool {
-			c.dismiss(a, i.Index, "scaled down")
+			why := "scaled down"
+			if a.rec.Removing {
+				why = "the application is removed"
+			}
+			c.dismiss(a, i.Index, why)
 			return true
 		})
 	}

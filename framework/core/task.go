@@ -52,8 +52,9 @@ type Instance struct {
 	Task *Task
 	// Detached are earlier tasks that may still run on agents that are cut off. They are killed when they come back.
 	Detached []*Task
-	// Failures in a row, for backoff.
-	Failures int
+	// Failures in a row, for backoff; the last of them, in words, as long as there are any.
+	Failures    int
+	LastFailure string
 	// NotBefore is when the next launch may happen, Unix milliseconds.
 	NotBefore int64
 	// Outcome says whether anything is to be launched yet.

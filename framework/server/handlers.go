@@ -8,6 +8,7 @@ import (
 
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 func getStatus(q *request) (any, error) {
@@ -196,7 +197,11 @@ func listAgents(q *request) (any, error) {
 	p := newPager[agentView](q)
 	for _, a := range q.server.engine.Snapshot().Agents {
 		if !p.add(a.ID, func() agentView {
-			return agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
+			v := agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
+			for _, at := range a.Attributes {
+				v.Attributes = append(v.Attributes, resources.AttributeString(at))
+			}
+			return v
 		}) {
 			break
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mesokit/mesokit/framework"
@@ -107,25 +109,26 @@ func when(ms int64) *time.Time {
 }
 
 type taskView struct {
-	App      string     `json:"app"`
-	Index    int        `json:"index"`
-	State    string     `json:"state"` // of the task, or waiting, reached, given-up
-	Outcome  string     `json:"outcome"`
-	Task     string     `json:"task,omitempty"` // id in Mesos
-	Members  []string   `json:"members,omitempty"`
-	Version  uint32     `json:"version"`
-	Health   string     `json:"health,omitempty"`
-	Up       bool       `json:"up"`
-	Agent    string     `json:"agent,omitempty"`
-	Hostname string     `json:"hostname,omitempty"`
-	Ports    []uint64   `json:"ports,omitempty"`
-	Launched *time.Time `json:"launched,omitempty"`
-	Changed  *time.Time `json:"changed,omitempty"`
-	Reason   string     `json:"reason,omitempty"`
-	Message  string     `json:"message,omitempty"`
-	Failures int        `json:"failures,omitempty"` // in a row
-	NextTry  *time.Time `json:"next_try,omitempty"`
-	Detached []string   `json:"detached,omitempty"` // earlier tasks on agents that are cut off
+	App      string       `json:"app"`
+	Index    int          `json:"index"`
+	State    string       `json:"state"` // of the task, or waiting, reached, given-up
+	Outcome  string       `json:"outcome"`
+	Task     string       `json:"task,omitempty"`    // id in Mesos
+	Members  []memberView `json:"members,omitempty"` // of a pod
+	Version  uint32       `json:"version"`
+	Health   string       `json:"health,omitempty"`
+	Up       bool         `json:"up"`
+	Agent    string       `json:"agent,omitempty"`
+	Hostname string       `json:"hostname,omitempty"`
+	Ports    []uint64     `json:"ports,omitempty"`
+	Launched *time.Time   `json:"launched,omitempty"`
+	Changed  *time.Time   `json:"changed,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Message  string       `json:"message,omitempty"`
+	Failures int          `json:"failures,omitempty"` // in a row
+	Failure  string       `json:"last_failure,omitempty"`
+	NextTry  *time.Time   `json:"next_try,omitempty"`
+	Detached []string     `json:"detached,omitempty"` // earlier tasks on agents that are cut off
 }
 
 // waiting is the state of instances that nothing runs of and something should.
@@ -153,7 +156,7 @@ func stateOf(i *core.Instance) string {
 }
 
 func viewTask(s *core.Snapshot, i *core.Instance, hosts map[string]string) taskView {
-	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures}
+	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures, Failure: i.LastFailure}
 	if i.NotBefore > s.Time.UnixMilli() {
 		v.NextTry = when(i.NotBefore)
 	}
@@ -164,11 +167,25 @@ func viewTask(s *core.Snapshot, i *core.Instance, hosts map[string]string) taskV
 		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hosts[t.Agent], t.Ports
 		v.Launched, v.Changed, v.Reason, v.Message = when(t.Launched), when(t.Changed), t.Reason, t.Message
 		v.Health, v.Up = t.Health.String(), t.Up != 0 && t.State == core.Running
-		for _, m := range t.Members {
-			v.Members = append(v.Members, m.ID)
+		for k, m := range t.Members {
+			name := strings.TrimPrefix(m.ID, t.ID+".")
+			if a := s.App(i.App); a != nil {
+				if def := a.DefinitionOf(t.Version); def != nil && k < len(def.Group) {
+					name = def.Group[k].Name // long names are not part of the id
+				}
+			}
+			v.Members = append(v.Members, memberView{name, m.ID, m.Last.String(), m.Health.String()})
 		}
 	}
 	return v
+}
+
+// memberView is one task of a pod.
+type memberView struct {
+	Name   string `json:"name"` // in the definition
+	ID     string `json:"id"`   // in Mesos
+	State  string `json:"state"`
+	Health string `json:"health"`
 }
 
 func hostnames(s *core.Snapshot) map[string]string {
@@ -202,6 +219,7 @@ type rejectView struct {
 	What    string `json:"what,omitempty"`
 	Count   int    `json:"count"`
 	Example string `json:"example,omitempty"` // an agent's id
+	Host    string `json:"example_hostname,omitempty"`
 }
 
 type nearestView struct {
@@ -225,15 +243,15 @@ func viewWhy(s *core.Snapshot, name string, index int) whyView {
 		v.Until = &until
 	}
 	if w.Offers != nil {
-		v.Offers = viewFunnel(w.Offers)
+		v.Offers = viewFunnel(s, w.Offers)
 	}
 	return v
 }
 
-func viewFunnel(e *placement.Explanation) *funnelView {
+func viewFunnel(s *core.Snapshot, e *placement.Explanation) *funnelView {
 	f := &funnelView{Offers: e.Offers, Candidates: e.Candidates, Fits: e.Fits, Rejected: []rejectView{}, Text: e.String()}
 	for _, r := range e.Rejected {
-		f.Rejected = append(f.Rejected, rejectView{Cause: r.Cause.String(), What: r.What, Count: r.Count, Example: r.Example})
+		f.Rejected = append(f.Rejected, rejectView{Cause: r.Cause.String(), What: r.What, Count: r.Count, Example: r.Example, Host: hostOf(s, r.Example)})
 	}
 	if n := e.Nearest; n != nil {
 		f.Nearest = &nearestView{Agent: n.Agent.ID, Hostname: n.Agent.Hostname, Role: n.Role, Lacks: []lackView{}}
@@ -244,14 +262,23 @@ func viewFunnel(e *placement.Explanation) *funnelView {
 	return f
 }
 
+func hostOf(s *core.Snapshot, agent string) string {
+	if k, ok := slices.BinarySearchFunc(s.Agents, agent, func(a *core.Agent, id string) int { return strings.Compare(a.ID, id) }); ok {
+		return s.Agents[k].Hostname
+	}
+	return ""
+}
+
 type agentView struct {
 	ID       string `json:"id"`
 	Hostname string `json:"hostname"`
 	Region   string `json:"region,omitempty"`
 	Zone     string `json:"zone,omitempty"`
-	Uses     int    `json:"uses"` // tasks and volumes on it
-	Seen     bool   `json:"seen"` // it was offered since the last subscription
-	Draining bool   `json:"draining"`
+	// Attributes as mesos-agent --attributes writes them.
+	Attributes []string `json:"attributes,omitempty"`
+	Uses       int      `json:"uses"` // tasks and volumes on it
+	Seen       bool     `json:"seen"` // it was offered since the last subscription
+	Draining   bool     `json:"draining"`
 }
 
 type guardView struct {
