@@ -312,6 +312,7 @@ func TestAgentsLeaveOutWhatMayNotBeSeen(t *testing.T) {
 		rules = append(rules, fmt.Sprintf(`%q: [{"principals": {"values": ["eng"]}, "users": {"values": ["alice"]}}, {"principals": {"values": ["eng"]}, "users": {"type": "NONE"}}]`, action))
 	}
 	a, _ := guarded(t, m, `{`+strings.Join(rules, ",")+`, "view_flags": [{"principals": {"values": ["eng"]}, "flags": {"type": "NONE"}}],
+		"view_standalone_containers": [{"principals": {"values": ["eng"]}, "users": {"type": "NONE"}}],
 		"view_frameworks": [{"principals": {"values": ["nobody"]}, "users": {"type": "ANY"}}]}`)
 	launchCustom(t, m, a, executorInfo("hidden", idle), "hidden-task") // as the framework's user, root
 	alice := executorInfo("shown", idle)
@@ -323,6 +324,15 @@ func TestAgentsLeaveOutWhatMayNotBeSeen(t *testing.T) {
 			if !strings.Contains(text, `"shown`) || strings.Contains(text, `"hidden`) != (principal == "ops") {
 				t.Errorf("%v shows %s: %s", typ, principal, text)
 			}
+		}
+	}
+	if resp, text := answerOf(t, a, "/api/v1", named("ops"), `{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},"command":{"value":"sleep 1000"}}}`); resp.StatusCode != 200 {
+		t.Errorf("launching a standalone container: %s %s", resp.Status, text)
+	}
+	for _, principal := range []string{"eng", "ops"} {
+		_, text := answerOf(t, a, "/api/v1", named(principal), `{"type":"GET_CONTAINERS","get_containers":{"show_standalone":true}}`)
+		if strings.Contains(text, `"alone"`) != (principal == "ops") {
+			t.Errorf("GET_CONTAINERS shows %s: %s", principal, text)
 		}
 	}
 	for _, path := range []string{"/state", "/containers", "/monitor/statistics"} {

@@ -136,7 +136,9 @@ func TestLoggingLevel(t *testing.T) {
 	if status, _ := fetch(t, a, "/logging/toggle?level=1&duration=1ms"); status != 200 {
 		t.Errorf("toggle: %d", status)
 	}
-	eventually(t, "the level is what it was", func() bool { return level() == 0 })
+	eventually(t, "the level is what it was", func() bool {
+		return ok(t, a, &agentpb.Call{Type: agentpb.Call_GET_LOGGING_LEVEL.Enum()}).GetGetLoggingLevel().GetLevel() == 0
+	})
 	for _, q := range []string{"level=9&duration=1secs", "level=1", "level=1&duration=long"} {
 		if status, _ := fetch(t, a, "/logging/toggle?"+q); status != 400 {
 			t.Errorf("%s: %d", q, status)

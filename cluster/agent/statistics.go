@@ -35,6 +35,9 @@ func (a *Agent) measurable(nested, standalone bool) []measured {
 		if c.executor != nil && !a.may(auth.ViewContainers, a.userOf(c.executor.framework, c.executor.info.GetCommand())) {
 			continue
 		}
+		if c.executor == nil && !a.may(auth.ViewStandaloneContainers) {
+			continue
+		}
 		m := measured{entry: &agentpb.Response_GetContainers_Container{ContainerId: c.id, ContainerStatus: a.statusOf(c)}}
 		if e := c.executor; e != nil {
 			m.entry.FrameworkId = e.framework.info.GetId()

@@ -60,6 +60,7 @@ const (
 	KillStandaloneContainers          Action = "kill_standalone_containers"
 	WaitStandaloneContainers          Action = "wait_standalone_containers"
 	RemoveStandaloneContainers        Action = "remove_standalone_containers"
+	ViewStandaloneContainers          Action = "view_standalone_containers"
 )
 
 // kind is what is known of an action.
@@ -119,9 +120,9 @@ var kinds = map[Action]kind{
 	KillStandaloneContainers:          {objects: "users", wholesale: true},
 	WaitStandaloneContainers:          {objects: "users", wholesale: true},
 	RemoveStandaloneContainers:        {objects: "users", wholesale: true},
+	ViewStandaloneContainers:          {objects: "users", wholesale: true},
 
 	// What the embedded cluster shows whole or does not have.
-	"view_standalone_containers":       {objects: "users", wholesale: true, unenforced: true},
 	"register_agents":                  {objects: "agents", wholesale: true, unenforced: true},
 	"view_resource_providers":          {objects: "resource_providers", wholesale: true, unenforced: true},
 	"modify_resource_provider_configs": {objects: "resource_providers", wholesale: true, unenforced: true},
