@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/client/detector"
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -72,21 +72,11 @@ type DriverConfig struct {
 // String describes the configuration without its secrets.
 func (cfg DriverConfig) String() string {
 	return fmt.Sprintf("driver.DriverConfig{framework: %q, master: %s, principal: %q, %v}",
-		cfg.Framework.GetName(), withoutPassword(cfg.Master), cfg.Credential.GetPrincipal(), cfg.Transport)
+		cfg.Framework.GetName(), detector.Redacted(cfg.Master), cfg.Credential.GetPrincipal(), cfg.Transport)
 }
 
 // Format prints String whatever the verb, so that %+v and %#v leak nothing.
 func (cfg DriverConfig) Format(f fmt.State, _ rune) { fmt.Fprint(f, cfg.String()) }
-
-// withoutPassword masks user:password@ in what says where the master is.
-func withoutPassword(master string) string {
-	scheme, rest, ok := strings.Cut(master, "://")
-	at := strings.LastIndex(rest, "@")
-	if !ok || at < 0 {
-		return master
-	}
-	return scheme + "://***" + rest[at:]
-}
 
 // prepare checks cfg and fills in what is left out. The result shares nothing with the caller that could change.
 func (cfg DriverConfig) prepare() (DriverConfig, error) {

@@ -115,6 +115,10 @@ func TestAConfigurationPrintsWithoutItsSecrets(t *testing.T) {
 			t.Errorf("%s prints %s", verb, got)
 		}
 	}
+	cfg.Master = "boss:s3cret@h:5050" // wrong, but a secret all the same
+	if got := fmt.Sprint(cfg); strings.Contains(got, "s3cret") {
+		t.Errorf("it prints %s", got)
+	}
 }
 
 func TestTheLevelOfTheLogComesFromTheOptionOrTheEnvironment(t *testing.T) {

@@ -157,6 +157,9 @@ func hasPort(address string) bool {
 	return strings.Count(address, ":") == 1
 }
 
+// Redacted returns a specification as Parse takes it without its credentials, fit for logs.
+func Redacted(spec string) string { return withoutUser(spec) }
+
 // withoutUser removes user information, which may hold a password, from what may not even be a URL.
 func withoutUser(spec string) string {
 	before, after, found := strings.Cut(spec, "://")

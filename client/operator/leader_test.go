@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -353,5 +354,14 @@ func TestRecordedAnswers(t *testing.T) {
 				t.Errorf("no GET_STATE among %q", done)
 			}
 		})
+	}
+}
+
+func TestMasterConfigPrintsWithoutItsSecrets(t *testing.T) {
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		got := fmt.Sprintf(verb, MasterConfig{Masters: "zk://boss:s3cret@h:2181/mesos"})
+		if strings.Contains(got, "s3cret") || !strings.Contains(got, "@h:2181/mesos") {
+			t.Errorf("%s prints %s", verb, got)
+		}
 	}
 }

@@ -29,6 +29,18 @@ type MasterConfig struct {
 	Transport *transport.Client
 }
 
+// String describes the configuration without its secrets.
+func (c MasterConfig) String() string {
+	from := detector.Redacted(c.Masters)
+	if c.Detector != nil {
+		from = c.Detector.String()
+	}
+	return fmt.Sprintf("operator.MasterConfig{%s, %v}", from, c.Transport)
+}
+
+// Format prints String whatever the verb, so that %+v and %#v leak nothing.
+func (c MasterConfig) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
 // Master calls the leading master. It asks the detector when it needs to, follows redirects, and stays with a
 // leader until that one fails or redirects it.
 type Master struct {

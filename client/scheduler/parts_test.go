@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mesokit/mesokit/client/internal/memnet"
+	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
@@ -229,5 +233,30 @@ func TestPatienceWithASilentMasterIsBounded(t *testing.T) {
 		if got := s.silence(test.interval); got != test.want {
 			t.Errorf("%+v: got %v", test, got)
 		}
+	}
+}
+
+func TestConfigsAndSessionsPrintWithoutTheirSecrets(t *testing.T) {
+	tr, err := transport.New(transport.Config{Credentials: transport.Basic("boss", "s3cret"), Header: http.Header{"X-Token": {"s3cret"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := SessionConfig{Name: "mine", Master: "zk://boss:s3cret@h:2181/mesos", Transport: tr, FrameworkInfo: frameworkInfo(), Handler: HandlerFuncs{}}
+	s, err := NewSession(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, what := range []any{cfg, &cfg, s} {
+			if got := fmt.Sprintf(verb, what); strings.Contains(got, "s3cret") {
+				t.Errorf("%s of %T prints %s", verb, what, got)
+			}
+		}
+		if got := fmt.Sprintf(verb, cfg); !strings.Contains(got, "mine") || !strings.Contains(got, "@h:2181/mesos") {
+			t.Errorf("%s prints %s", verb, got)
+		}
+	}
+	if got := fmt.Sprint(SessionConfig{}); !strings.Contains(got, "SessionConfig") {
+		t.Errorf("the zero value prints %s", got)
 	}
 }

@@ -79,6 +79,21 @@ type SessionConfig struct {
 	Tracer SessionTracer
 }
 
+// String describes the configuration without its secrets.
+func (c SessionConfig) String() string {
+	name, from := c.Name, detector.Redacted(c.Master)
+	if name == "" {
+		name = c.FrameworkInfo.GetName()
+	}
+	if c.Detector != nil {
+		from = c.Detector.String()
+	}
+	return fmt.Sprintf("scheduler.SessionConfig{%q, masters: %s, framework id: %q, %v}", name, from, c.FrameworkInfo.GetId().GetValue(), c.Transport)
+}
+
+// Format prints String whatever the verb, so that %+v and %#v leak nothing.
+func (c SessionConfig) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
 // Session is a scheduler's durable connection to whichever master leads. It detects the leader, subscribes,
 // watches heartbeats, reconnects, keeps the framework id, acknowledges updates and hands everything to one
 // Handler in order. No event is handed out twice: a status update that is sent again because its
@@ -128,7 +143,8 @@ func NewSession(cfg SessionConfig) (*Session, error) {
 		queue: newQueue(cfg.MaxQueue), done: make(chan struct{}), changed: make(chan struct{}),
 		info: proto.CloneOf(cfg.FrameworkInfo), options: cloneOptions(cfg.Options), id: cfg.FrameworkInfo.GetId().GetValue(),
 	}
-	s.cfg.FrameworkInfo, s.cfg.Options = nil, SubscribeOptions{} // s.info and s.options are the ones that count
+	// s.info, s.options and s.detector are the ones that count.
+	s.cfg.FrameworkInfo, s.cfg.Options, s.cfg.Master = nil, SubscribeOptions{}, ""
 	s.info.Id = nil
 	s.Calls = Calls{s}
 	s.acks.session = s
