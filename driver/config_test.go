@@ -185,3 +185,15 @@ func TestTracesComeOnDemandWithSecretsMasked(t *testing.T) {
 func env(vars map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 }
+
+func TestTheSchemeReachesTheDetector(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Scheme = "https"
+	if _, err := NewMesosSchedulerDriver(cfg); err != nil {
+		t.Error(err)
+	}
+	cfg.Scheme = "ftp"
+	if _, err := NewMesosSchedulerDriver(cfg); err == nil || !strings.Contains(err.Error(), `"ftp"`) {
+		t.Errorf("got %v, want the scheme named", err)
+	}
+}

@@ -112,6 +112,7 @@ type Session struct {
 	queue     *queue
 	acks      acknowledger
 	done      chan struct{} // closed when Run has returned
+	abandoned time.Time     // when an attempt to subscribe was given up without an answer; used by connect alone
 
 	// The fields below are guarded by mu.
 	mu        sync.Mutex

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,12 +23,19 @@ var (
 	ErrHeartbeatsMissed = errors.New("the master is silent")
 	// ErrLeaderChanged: the detector names another leader.
 	ErrLeaderChanged = errors.New("another master leads")
+	// ErrOvertaken: a SUBSCRIBE that the session had given up reached the master late, and took the subscription over
+	// from the one after it.
+	ErrOvertaken = errors.New("a late SUBSCRIBE of this session has taken over")
 	// ErrGaveUp: SessionConfig.MaxResubscribes attempts failed.
 	ErrGaveUp = errors.New("no master could be subscribed to")
 )
 
 // lasting is how long a subscription has to last in order not to count as a failure for the backoff.
 const lasting = 10 * time.Second
+
+// overtaking is how long after an attempt to subscribe was given up, without a word of the master, the attempt may still arrive: a network
+// that comes back delivers what was sent before.
+const overtaking = time.Minute
 
 // maxRetryAfter bounds the wait that a server may ask for.
 const maxRetryAfter = time.Minute
@@ -193,7 +201,16 @@ func passing(err error) bool {
 	if _, ok := errors.AsType[*transport.DecodeError](err); ok {
 		return true
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, ErrHeartbeatsMissed) || errors.Is(err, ErrLeaderChanged)
+	return errors.Is(err, io.EOF) || errors.Is(err, ErrHeartbeatsMissed) || errors.Is(err, ErrLeaderChanged) || errors.Is(err, ErrOvertaken)
+}
+
+// maybeSent says whether an attempt that failed may have gone out to a master that has not answered.
+func maybeSent(err error) bool {
+	if _, ok := errors.AsType[*transport.ExchangeError](err); !ok {
+		return false
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return !errors.Is(err, transport.ErrConnectTimeout) && !(ok && op.Op == "dial")
 }
 
 // pause waits before the next attempt, until the detector says something new.
@@ -238,6 +255,9 @@ func (s *Session) subscribeAny(ctx context.Context, masters *tracker, now detect
 		var sub *Subscription
 		if sub, err = s.subscribeAt(ctx, attempt, base); err == nil {
 			return sub, base, nil
+		}
+		if maybeSent(err) {
+			s.abandoned = time.Now()
 		}
 		s.trace(ctx, SessionTrace{Kind: TraceSubscribeFailed, Master: base, Err: err})
 		if !passing(err) {
@@ -315,6 +335,12 @@ func (s *Session) receive(ctx context.Context, sub *Subscription, g *guard) erro
 		switch event.GetType() {
 		case schedulerpb.Event_SUBSCRIBED, schedulerpb.Event_HEARTBEAT:
 			continue
+		case schedulerpb.Event_ERROR:
+			if errors.Is(newEventError(event.GetError()), ErrFailedOver) && !s.abandoned.IsZero() && time.Since(s.abandoned) < overtaking {
+				// Once only: who comes next is somebody else.
+				s.abandoned = time.Time{}
+				return fmt.Errorf("%w: %s", ErrOvertaken, event.GetError().GetMessage())
+			}
 		}
 		for !s.queue.pushEvent(event) {
 			g.full.Store(true)

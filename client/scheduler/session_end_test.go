@@ -404,3 +404,45 @@ func TestSessionConfigsThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A network that stands still for a while delivers a SUBSCRIBE that was given up after the one that was not. To the master that is
+// another scheduler, but to nobody else.
+func TestLateSubscribeOfItsOwnDoesNotEndASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		m := startMaster(t, &network, address)
+		m.manual = true // takes SUBSCRIBE and says nothing
+		j := new(journal)
+		s := play(t, &network, j, nil)
+		<-m.subscribes
+		m.set(func(m *fakeMaster) { m.manual = false })
+		second := <-m.subscribes
+		second.send(offerEvent("o1"), errorEvent("Framework failed over"))
+		third := <-m.subscribes
+		third.send(offerEvent("o2"))
+		j.expect(t, "connected master:5050-0002 master:5050", "offers o1", "disconnected: "+ErrOvertaken.Error(),
+			"reconnected resumed master:5050-0002 master:5050", "offers o2")
+		// The next one is meant.
+		third.send(errorEvent("Framework failed over"))
+		if _, err := s.Result(); !errors.Is(err, ErrFailedOver) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestTakeoverLongAfterATroubledStartIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		m := startMaster(t, &network, address)
+		m.manual, m.heartbeat = true, 15*time.Second
+		s := play(t, &network, new(journal), nil)
+		<-m.subscribes
+		m.set(func(m *fakeMaster) { m.manual = false })
+		second := <-m.subscribes
+		time.Sleep(2 * time.Minute)
+		second.send(errorEvent("Framework failed over"))
+		if _, err := s.Result(); !errors.Is(err, ErrFailedOver) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}

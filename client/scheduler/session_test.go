@@ -121,7 +121,7 @@ func (j *journal) expect(t *testing.T, want ...string) {
 
 // kindOf names an error.
 func kindOf(err error) string {
-	for _, kind := range []error{ErrHeartbeatsMissed, ErrLeaderChanged, ErrFailedOver, ErrFrameworkRemoved, ErrGaveUp, ErrStarted, transport.ErrForbidden,
+	for _, kind := range []error{ErrHeartbeatsMissed, ErrLeaderChanged, ErrOvertaken, ErrFailedOver, ErrFrameworkRemoved, ErrGaveUp, ErrStarted, transport.ErrForbidden,
 		transport.ErrUnauthorized, transport.ErrBadRequest, transport.ErrUnavailable, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, kind) {
 			return kind.Error()
