@@ -24,10 +24,12 @@ type acceptance struct {
 	framework *framework
 	agent     *agent
 	role      string
-	offered   []*mesospb.Resource
-	pool      resources.Pool // what is left
-	late      resources.Pool // converted, but not to be used within this call
-	converted bool           // something was
+	// allocation is that of what the operations take if they don't name one; shared, and never changed.
+	allocation *mesospb.Resource_AllocationInfo
+	offered    []*mesospb.Resource
+	pool       resources.Pool // what is left
+	late       resources.Pool // converted, but not to be used within this call
+	converted  bool           // something was
 }
 
 func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
@@ -38,6 +40,8 @@ func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
 		return accepted
 	}
 	x := &acceptance{m: m, framework: f, agent: offers[0].agent, role: offers[0].role}
+	role := x.role // not &x.role: tasks outlive this call
+	x.allocation = &mesospb.Resource_AllocationInfo{Role: &role}
 	for _, o := range offers {
 		f.counts.offersAccepted++
 		m.forgetOffer(o)
@@ -199,7 +203,7 @@ func (x *acceptance) prepare(op *mesospb.Offer_Operation) error {
 	}
 	for r := range allResources(op) {
 		if r.AllocationInfo == nil {
-			r.AllocationInfo = &mesospb.Resource_AllocationInfo{Role: &x.role}
+			r.AllocationInfo = x.allocation
 		}
 	}
 	id := &mesospb.FrameworkID{Value: &x.framework.id}

@@ -150,13 +150,10 @@ func (c *chaos) operate() {
 		}
 		m.updateSchedule(s)
 	case 6:
-		for _, mc := range m.sortedMachines() {
-			if mc.mode == mesospb.MachineInfo_DRAINING {
-				m.startMaintenance([]*mesospb.MachineID{mc.id})
-			} else {
-				m.stopMaintenance([]*mesospb.MachineID{mc.id})
-			}
-			break
+		if list := m.sortedMachines(); len(list) > 0 && list[0].mode == mesospb.MachineInfo_DRAINING {
+			m.startMaintenance([]*mesospb.MachineID{list[0].id})
+		} else if len(list) > 0 {
+			m.stopMaintenance([]*mesospb.MachineID{list[0].id})
 		}
 	case 7:
 		m.offerInversely()

@@ -1,9 +1,12 @@
 package master
 
+//lint:file-ignore SA1019 the older fields are looked for
+
 import (
 	"errors"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -101,6 +104,9 @@ func normalize(list *[]*mesospb.Resource) error {
 	}
 	if err := checkResources(*list); err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(*list, func(r *mesospb.Resource) bool { return r.Role != nil || r.Reservation != nil }) {
+		return nil // it is in that format, and need not be copied
 	}
 	newer, err := resources.Upgrade(*list)
 	if err != nil {
