@@ -255,8 +255,15 @@ type session struct {
 
 func newSession(cmd *cobra.Command) *session {
 	s := &session{cmd: cmd, stdin: cmd.InOrStdin(), fd: -1}
-	if f, ok := s.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.fd = int(f.Fd())
+	if f, ok := s.stdin.(*os.File); ok {
+		// Fd would make reads ones that cannot be interrupted.
+		if raw, err := f.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				if term.IsTerminal(int(fd)) {
+					s.fd = int(fd)
+				}
+			})
+		}
 	}
 	return s
 }
@@ -314,8 +321,8 @@ func (s *session) feed(in *operator.Input, e *execOptions) (stop func(), err err
 	}()
 	return func() {
 		restore()
-		// What blocks in a read that cannot be interrupted ends with the program.
-		if f, ok := s.stdin.(interface{ SetReadDeadline(time.Time) error }); ok && f.SetReadDeadline(time.Now()) == nil {
+		// What blocks in a read that cannot be interrupted, such as that of a terminal, ends with the program.
+		if f, ok := s.stdin.(interface{ SetReadDeadline(time.Time) error }); ok && s.fd < 0 && f.SetReadDeadline(time.Now()) == nil {
 			<-read
 			_ = f.SetReadDeadline(time.Time{})
 		}

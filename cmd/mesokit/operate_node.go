@@ -299,8 +299,13 @@ func tailFile(ctx context.Context, w io.Writer, n node, name string, lines int, 
 	return nil
 }
 
+// fileReader reads parts of files.
+type fileReader interface {
+	ReadFile(ctx context.Context, path string, offset, length int64) (operator.FileChunk, error)
+}
+
 // lastLines returns where the last lines of a file begin.
-func lastLines(ctx context.Context, n node, name string, lines int) (int64, error) {
+func lastLines(ctx context.Context, n fileReader, name string, lines int) (int64, error) {
 	head, err := n.ReadFile(ctx, name, 0, 0)
 	if err != nil || lines == 0 {
 		return head.Size, err
