@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,6 +218,7 @@ func agentCalls(f *framework, m *operator.Master, tr *transport.Client) {
 		}
 	}
 	containers(f, a, place.ContainerID)
+	terminal(f, a, place.ContainerID)
 }
 
 func containers(f *framework, a *operator.Agent, parent *mesospb.ContainerID) {
@@ -260,4 +262,29 @@ func containers(f *framework, a *operator.Agent, parent *mesospb.ContainerID) {
 		f.t.Errorf("stdout %q, attached %q, stderr %q", stdout.String(), again.String(), stderr.String())
 	}
 	got(f, "Wait", func(e operator.ContainerExit) bool { code, ok := e.Exited(); return ok && code == 3 })(e.Wait(ctx))
+}
+
+// terminal has a process ask for the size of its terminal, before and after that changes.
+func terminal(f *framework, a *operator.Agent, parent *mesospb.ContainerID) {
+	f.t.Helper()
+	e, err := a.Exec(f.ctx, operator.ExecConfig{
+		Parent: parent, TTY: true, Rows: 40, Columns: 100, Input: true,
+		Command: &mesospb.CommandInfo{Value: proto.String("stty -echo; trap 'stty size; exit 5' WINCH; stty size; while :; do sleep 0.05; done")},
+	})
+	f.must(err)
+	defer e.Close()
+	var shown strings.Builder
+	resized := false
+	for record, err := range e.Output.Records() {
+		f.must(err)
+		shown.Write(record.GetData().GetData())
+		if !resized && strings.Contains(shown.String(), "40 100") {
+			f.must(e.Input.Resize(50, 120))
+			resized = true
+		}
+	}
+	if got := strings.Fields(shown.String()); !slices.Equal(got, []string{"40", "100", "50", "120"}) {
+		f.t.Errorf("the terminal showed %q", shown.String())
+	}
+	got(f, "Wait", func(e operator.ContainerExit) bool { code, ok := e.Exited(); return ok && code == 5 })(e.Wait(f.ctx))
 }
