@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/mesokit/mesokit/cluster/agent"
@@ -18,8 +16,6 @@ import (
 	"github.com/mesokit/mesokit/cluster/fault"
 	"github.com/mesokit/mesokit/cluster/internal/loop"
 	"github.com/mesokit/mesokit/cluster/master"
-	"github.com/mesokit/mesokit/mesos/mesospb"
-	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // ErrClosed is returned by methods of a cluster that has been closed.
@@ -138,7 +134,7 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 }
 
 // newAgent starts an agent.
-func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -153,12 +149,18 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		return nil, err
 	}
 
+	text, ports := c.withPorts(&cfg, n)
+	defer func() {
+		if err != nil && ports != nil {
+			err = errors.Join(err, ports.Close())
+		}
+	}()
 	config := agent.Config{
 		Master:       leaders{c},
 		WorkDir:      dir,
 		Checkpoint:   c.checkpointOf(n, cfg),
 		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
-		Resources:    withPorts(cfg.Resources, n),
+		Resources:    text,
 		Role:         cfg.Role,
 		ResourceList: cfg.disks(),
 		Domain:       domain,
@@ -172,7 +174,7 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 		Seed:   c.cfg.seedOf(n),
 	}
 	h := c.control(&config)
-	h.cfg = cfg
+	h.cfg, h.ports = cfg, ports
 	if cfg.Simulated {
 		if cfg.Address != "" {
 			return nil, fmt.Errorf("cluster: a simulated agent has no address of its own; leave out %q", cfg.Address)
@@ -206,37 +208,19 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
 	if a.ID, err = a.agent.ID(ctx); err != nil && c.joinsLater(err) {
 		c.cfg.Logger.Warn("an agent must not join", "hostname", a.Hostname, "error", err)
-		return a.agent.Close()
+		return a.finish((*agent.Agent).Close)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.agent.Close())
+		return errors.Join(fmt.Errorf("cluster: an agent did not register: %w", err), a.finish((*agent.Agent).Close))
 	}
 	a.names.Store(&[]string{a.ID, a.Hostname})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return errors.Join(ErrClosed, a.agent.Close())
+		return errors.Join(ErrClosed, a.finish((*agent.Agent).Close))
 	}
 	c.agents = append(c.agents, a)
 	return nil
-}
-
-// withPorts gives the n-th agent of a cluster ports of its own, unless its resources name some or
-// are not in text form: all agents share this machine, and two tasks cannot listen on one port.
-// The first has what Mesos gives by default, 31000 to 32000, the next as many below it, and so
-// on; after twenty agents it begins again.
-func withPorts(text string, n int) string {
-	list, err := resources.Parse(text, resources.Unreserved)
-	if err != nil || strings.HasPrefix(strings.TrimSpace(text), "[") || slices.ContainsFunc(list, func(r *mesospb.Resource) bool { return r.GetName() == resources.NamePorts }) {
-		return text
-	}
-	const size = 1001
-	begin := 31000 - size*((n-1)%20)
-	ports := fmt.Sprintf("ports:[%d-%d]", begin, begin+size-1)
-	if strings.TrimSpace(text) == "" {
-		return ports
-	}
-	return strings.TrimRight(strings.TrimSpace(text), ";") + ";" + ports
 }
 
 // Agents returns the agents that run, in the order of their start.
@@ -269,7 +253,7 @@ func (c *Cluster) Close() error {
 		end = (*agent.Agent).Kill
 	}
 	for i, a := range agents {
-		wg.Go(func() { errs[i] = end(a.agent) })
+		wg.Go(func() { errs[i] = a.finish(end) })
 	}
 	wg.Wait()
 	errs = append(errs, c.closeMasters()...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -52,6 +53,16 @@ type handle struct {
 	names   atomic.Pointer[[]string] // id and host name, once there is an id
 	mu      sync.Mutex               // serialises Suspend, Resume and Restart
 	away    atomic.Bool              // suspended
+	ports   io.Closer                // what keeps others off the agent's ports, or nil
+}
+
+// finish ends the agent and lets go of its ports, which nobody listens on any more then.
+func (a *Agent) finish(how func(*agent.Agent) error) error {
+	err := how(a.agent)
+	if a.ports != nil {
+		_ = a.ports.Close() // again does no harm
+	}
+	return err
 }
 
 // control gives the configuration of an agent what it takes to control it.
@@ -113,7 +124,7 @@ func (a *Agent) State() AgentState {
 
 // Stop shuts the agent down: its tasks are killed and the master forgets it. It waits for the end. Stopping again does nothing.
 func (a *Agent) Stop() error {
-	err := a.agent.Close()
+	err := a.finish((*agent.Agent).Close)
 	a.cluster.forget(a)
 	return err
 }
@@ -122,7 +133,7 @@ func (a *Agent) Stop() error {
 // finds out when pings stay unanswered (Config.AgentPingInterval). The agent does not come back.
 func (a *Agent) Kill() error {
 	a.wire.Cut()
-	err := a.agent.Kill()
+	err := a.finish((*agent.Agent).Kill)
 	a.cluster.forget(a)
 	return err
 }

@@ -92,7 +92,7 @@ func (c *Cluster) startAgents(ctx context.Context, list []AgentConfig) error {
 			if err == nil {
 				err = c.join(ctx, a)
 			} else {
-				err = errors.Join(err, a.agent.Close())
+				err = errors.Join(err, a.finish((*agent.Agent).Close))
 			}
 		}
 		pending = pending[:0]
