@@ -413,3 +413,17 @@ func FuzzParseDisk(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseWeights(f *testing.F) {
+	for _, s := range []string{"", "eng=2.5", "a=1,b/c=3", "a=", "=1", "a=NaN", "a=1,a=2", "a=1e999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		weights, err := parseWeights(text)
+		for role, w := range weights {
+			if err != nil || role == "" || !(w > 0) {
+				t.Fatalf("%q became %v (%v)", text, weights, err)
+			}
+		}
+	})
+}
