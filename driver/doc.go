@@ -50,5 +50,5 @@
 //
 // The driver speaks the V1 HTTP API. It opens no server socket, so it works behind NAT and in containers; it has no threads of its
 // own that would forbid to start processes. A call that is refused or finds no master says so in its error, where classic drivers are
-// silent. Data are bytes and the agent is the agent. Everything else is as in Mesos' src/sched/sched.cpp and src/exec/exec.cpp.
+// silent. A status that an agent repeats is handed out once, as long as acknowledgements are implicit. Data are bytes and the agent is the agent. Everything else is as in Mesos' src/sched/sched.cpp and src/exec/exec.cpp.
 package driver

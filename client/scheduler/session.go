@@ -112,7 +112,10 @@ type Session struct {
 	queue     *queue
 	acks      acknowledger
 	done      chan struct{} // closed when Run has returned
-	abandoned time.Time     // when an attempt to subscribe was given up without an answer; used by connect alone
+
+	// Used by connect alone.
+	abandoned   time.Time // when an attempt to subscribe was given up without an answer
+	undecodable time.Time // when an event came last that could not be decoded
 
 	// The fields below are guarded by mu.
 	mu        sync.Mutex

@@ -282,6 +282,31 @@ func TestSessionSubscribesAgainWithItsIDWhateverBreaksTheStream(t *testing.T) {
 	}
 }
 
+// An update that a newer agent repeats for ever, say. The rest of the stream is as good as ever.
+func TestEventsBeyondTheClientDoNotKeepASessionFromWorking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		traces := new(traceLog)
+		_, m, stream, j, _ := scene(t, func(cfg *SessionConfig) { cfg.Tracer = traces })
+		unknown := recordio.AppendFrame(nil, []byte{0xff})
+		stream.raw(unknown)
+		again := <-m.subscribes
+		for i := range 3 {
+			again.raw(unknown)
+			again.send(offerEvent(fmt.Sprint("o", i)))
+		}
+		j.expect(t, connectedLine, "disconnected: undecodable", "reconnected resumed master:5050-0001 master:5050", "offers o0", "offers o1", "offers o2")
+		told := 0
+		for _, d := range traces.read() {
+			if d.Kind == TraceLeftOut && d.Err != nil {
+				told++
+			}
+		}
+		if told != 3 {
+			t.Errorf("%d events left out were traced, want 3", told)
+		}
+	})
+}
+
 func TestSessionFollowsRedirectsAndSendsCallsToTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network memnet.Network

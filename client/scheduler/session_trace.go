@@ -36,6 +36,8 @@ const (
 	TraceRepeatedUpdate TraceKind = "repeated update acknowledged again"
 	// TraceAcknowledgeFailed: an acknowledgement failed with Err; the update will come again.
 	TraceAcknowledgeFailed TraceKind = "acknowledging failed"
+	// TraceLeftOut: an event could not be decoded, by Err, as one shortly before, and is left out.
+	TraceLeftOut TraceKind = "undecodable event left out"
 	// TraceEnded: the session ended, by Err if that is not nil.
 	TraceEnded TraceKind = "session ended"
 )
@@ -70,7 +72,7 @@ type sessionLogger struct{ log *slog.Logger }
 func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
 	level := slog.LevelDebug
 	switch d.Kind {
-	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed, TraceDetectFailed:
+	case TraceSubscribeFailed, TraceDisconnected, TraceAcknowledgeFailed, TraceDetectFailed, TraceLeftOut:
 		level = slog.LevelWarn
 	case TraceConnected, TraceEnded, TraceDetecting:
 		level = slog.LevelInfo
