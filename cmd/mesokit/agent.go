@@ -43,6 +43,7 @@ TASK is the id of a task, the beginning of it, or its name, where only one fits.
 	}
 	cmd.AddCommand(newAgentState(&o), newAgentTasks(&o), newAgentContainers(&o), newAgentFiles(&o), newAgentExec(&o), newAgentAttach(&o))
 	cmd.AddCommand(nodeCommands("agent", open)...)
+	o.completions(cmd)
 	return cmd
 }
 

@@ -79,8 +79,9 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench [flags] [NAME…]", Short: "Run the end-to-end benchmarks",
 		Long: long + `
-Without a NAME all run, which takes about a minute. What else the machine does shows in the figures. A budget is that of DESIGN for runs of its size:
-"within" and "over" are said where the sizes allow it. make bench runs these and finer benchmarks in a form that benchstat reads.`,
+Without a NAME all run, which takes about a minute. What else the machine does shows in the figures; the load average before is told. Budgets are those
+that this toolkit has set itself, for runs of the sizes they name: "within" and "over" are said where the size allows it. In a checkout, make bench
+runs these and finer benchmarks in a form that benchstat reads.`,
 		Example:   "  mesokit bench\n  mesokit bench tasks --codec protobuf --tasks 10000 --agents 100\n  mesokit bench -o json > figures.json",
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,6 +97,7 @@ Without a NAME all run, which takes about a minute. What else the machine does s
 			if f, ok := cmd.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 				o.say = func(format string, args ...any) { fmt.Fprintf(f, format+"\n", args...) }
 			}
+			load := loadAverage()
 			var measures []measure
 			for _, b := range all {
 				if len(args) > 0 && !slices.Contains(args, b.name) {
@@ -113,7 +115,7 @@ Without a NAME all run, which takes about a minute. What else the machine does s
 				}
 				measures = append(measures, list...)
 			}
-			return emitMeasures(cmd, measures)
+			return emitMeasures(cmd, measures, load)
 		},
 	}
 	f := cmd.Flags()
@@ -154,13 +156,24 @@ func (o *benchOptions) agentsOr(usual int) int {
 	return usual
 }
 
-func emitMeasures(cmd *cobra.Command, measures []measure) error {
+// loadAverage tells how busy the machine has been for the last minute; "" where the system does not say.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
+}
+
+func emitMeasures(cmd *cobra.Command, measures []measure, load string) error {
 	if wantsJSON(cmd) {
 		return emit(cmd, struct {
 			Go       string    `json:"go"`
 			CPUs     int       `json:"cpus"`
+			Load     string    `json:"load_before,omitempty"`
 			Measures []measure `json:"measures"`
-		}{runtime.Version(), runtime.GOMAXPROCS(0), measures}, "")
+		}{runtime.Version(), runtime.GOMAXPROCS(0), load, measures}, "")
 	}
 	t := newTable("benchmark", "what", "measured", "budget", "")
 	for _, m := range measures {
@@ -173,7 +186,11 @@ func emitMeasures(cmd *cobra.Command, measures []measure) error {
 		}
 		t.AppendRow(table.Row{m.Benchmark, m.What, figure(m.Value) + " " + m.Unit, budget, m.verdict()})
 	}
-	return emit(cmd, nil, "%s\n%s, %d CPUs", t.Render(), runtime.Version(), runtime.GOMAXPROCS(0))
+	machine := fmt.Sprintf("%s, %d CPUs", runtime.Version(), runtime.GOMAXPROCS(0))
+	if load != "" {
+		machine += ", load average before " + load
+	}
+	return emit(cmd, nil, "%s\n%s", t.Render(), machine)
 }
 
 // figure is a number in three digits, large ones whole.

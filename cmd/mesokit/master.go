@@ -39,6 +39,7 @@ it such as 0001, or its name. With -o json the answers of Mesos come as they are
 				return run(cmd, n, func(arg string) string { return arg }, args)
 			})
 		}))
+	o.completions(cmd)
 	return cmd
 }
 

@@ -190,7 +190,7 @@ func rolesOf(info *mesospb.FrameworkInfo) []string {
 	if len(info.GetRoles()) > 0 {
 		return info.GetRoles()
 	}
-	return []string{info.GetRole()}
+	return []string{info.GetRole()} //lint:ignore SA1019 frameworks without MULTI_ROLE have it
 }
 
 // stateOfFramework is how a master sees a framework.

@@ -63,7 +63,15 @@ func (o *operating) opened(cmd *cobra.Command, follows bool, run func() error) e
 		defer cancel()
 		cmd.SetContext(ctx)
 	}
-	var err error
+	err := o.reach(run)
+	if _, told := errors.AsType[*exitError](err); !told && err != nil && ctx.Err() != nil {
+		return endOf(ctx)
+	}
+	return o.advise(err)
+}
+
+// reach runs with the connection.
+func (o *operating) reach(run func() error) (err error) {
 	if o.to, err = o.connect(o.address()); err != nil {
 		return err
 	}
@@ -71,11 +79,7 @@ func (o *operating) opened(cmd *cobra.Command, follows bool, run func() error) e
 		return err
 	}
 	defer o.tr.Close()
-	err = run()
-	if _, told := errors.AsType[*exitError](err); !told && err != nil && ctx.Err() != nil {
-		return endOf(ctx)
-	}
-	return o.advise(err)
+	return run()
 }
 
 // newMaster returns a client of the leading master, which the caller closes.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -412,4 +413,57 @@ func TestEveryOperatorCommandExplainsItself(t *testing.T) {
 	if seen < 40 {
 		t.Errorf("only %d commands", seen)
 	}
+}
+
+func TestTheShellCompletesWhatTheClusterHas(t *testing.T) {
+	c := machines(t, 2)
+	launch(t, c, "shop", task("web", "serve"))
+	for args, want := range map[string]string{
+		"master drain ":                   "X-S0\tnode",
+		"master tasks --framework ":       "X-0000\tshop\n",
+		"master tasks --agent ":           "X-S1\tnode",
+		"master teardown ":                "X-0000\tshop\n",
+		"agent exec ":                     "web.0\tweb\n",
+		"agent files ls --task ":          "web.0\tweb\n",
+		"agent state --agent ":            "X-S1\tnode",
+		"master maintenance schedule sho": "show",
+		"bench star":                      "start-simulated",
+	} {
+		if got := operate(t, c, append([]string{"__complete"}, strings.Split(args, " ")...)...); !strings.Contains(got.stdout, want) {
+			t.Errorf("%s: want %q in %q", args, want, got.stdout)
+		}
+	}
+	if got := operate(t, c, "__complete", "agent", "exec", "--master", "127.0.0.1:1", ""); got.code != 0 || strings.Contains(got.stdout, "web") {
+		t.Errorf("without a master: %+v", got)
+	}
+}
+
+// Whatever is typed, it is understood or refused as bad usage.
+func FuzzArgumentsOfOperators(f *testing.F) {
+	for _, seed := range []string{"2h", "now", "2035-01-31T22:00:00Z", "cpus:2;mem:64", "cpus(a):1", "ports:[1-2]", "a.b", "*_total", "a[", ""} {
+		f.Add(seed)
+	}
+	now := time.Unix(1_700_000_000, 0)
+	f.Fuzz(func(t *testing.T, text string) {
+		start, err := parseStart(text, now)
+		refused := []error{err}
+		if err == nil && text != "" && start.IsZero() {
+			t.Errorf("%q became no time", text)
+		}
+		amounts, err := parseAmounts(text)
+		if err == nil && resources.IsEmpty(amounts) {
+			t.Errorf("%q became nothing", text)
+		}
+		_, quota := scalars("--limit", text)
+		refused = append(refused, err, quota)
+		for _, err := range refused {
+			if coded, ok := errors.AsType[*exitError](err); err != nil && (!ok || coded.code != exitUsage) {
+				t.Errorf("%q: %v is no matter of usage", text, err)
+			}
+		}
+		_, _ = patterns(newRoot(), []string{"a/b", "c"}, []string{text})
+		if got := containerName(parseContainer(text)); got != text {
+			t.Errorf("container %q became %q", text, got)
+		}
+	})
 }
