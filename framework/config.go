@@ -45,8 +45,8 @@ type Config struct {
 	// capabilities that the engine lives on. It is copied.
 	FrameworkInfo *mesospb.FrameworkInfo
 
-	// Apps are submitted at every start: new ones are added, changed ones updated. Applications that are not among them stay
-	// as they are.
+	// Apps are submitted at every start: new ones are added, and those updated whose definition here is not what it was at the
+	// last start; what was commanded meanwhile stays. Applications that are not among them stay as they are.
 	Apps []*app.App
 
 	// Store keeps the state; the caller closes it after Run. Nil means memory: a restart begins with nothing, and is

@@ -147,7 +147,7 @@ func (t *term) begin(ask bool) {
 		}
 	}
 	for _, a := range t.cfg.Apps {
-		text, err := t.do(t.ctx, core.Submit{App: a})
+		text, err := t.do(t.ctx, core.Submit{App: a, Standing: true})
 		switch {
 		case err == nil:
 			t.cfg.Log.Info("submitted", "app", a.Name, "what", text)

@@ -71,6 +71,24 @@ func (c *Core) app(name string) (*appState, error) {
 }
 
 func (c *Core) submit(in Submit) (string, error) {
+	if !in.Standing || in.App == nil {
+		return c.takeIn(in)
+	}
+	sum := fmt.Sprintf("%s:%d", in.App.Hash(), in.App.Instances)
+	if a := c.byName[in.App.Name]; a != nil && !a.rec.Removing && a.rec.Standing == sum {
+		return in.App.Name + " unchanged", nil
+	}
+	text, err := c.takeIn(in)
+	if err == nil {
+		a := c.byName[in.App.Name]
+		a.rec.Standing = sum
+		c.changeApp(a)
+	}
+	return text, err
+}
+
+// takeIn adds or updates an application.
+func (c *Core) takeIn(in Submit) (string, error) {
 	if in.App == nil || in.App.Name == "" {
 		return "", fmt.Errorf("%w: no application", ErrInvalid)
 	}

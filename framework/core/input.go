@@ -59,6 +59,9 @@ type Submit struct {
 	KeepInstances bool
 	// Force replaces a deployment that is under way instead of refusing with ErrDeploying.
 	Force bool
+	// Standing says that the definition is configured somewhere and submitted at every start. If the last standing definition of the
+	// application was the same, nothing is done, so that what was commanded since (scaled, updated, rolled back) stays.
+	Standing bool
 }
 
 // Scale sets the number of instances. Those with the highest numbers go first.

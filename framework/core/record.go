@@ -58,6 +58,8 @@ type appRecord struct {
 	Deployment *Deployment `json:"deployment,omitempty"` // the last one
 	Deployed   uint64      `json:"deployed,omitempty"`   // number of the last deployment
 	Changed    int64       `json:"changed"`
+	// Standing is the last definition that was submitted as a standing one: hash and instances.
+	Standing string `json:"standing,omitempty"`
 }
 
 type versionRecord struct {

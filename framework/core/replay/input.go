@@ -94,6 +94,7 @@ func kindOf(in core.Input) string {
 type submitData struct {
 	KeepInstances bool `json:"keep_instances,omitempty"`
 	Force         bool `json:"force,omitempty"`
+	Standing      bool `json:"standing,omitempty"`
 }
 
 type failedData struct {
@@ -121,7 +122,7 @@ func inputOf(in core.Input) (Input, error) {
 		if in.App != nil {
 			out.App = in.App.Marshal()
 		}
-		data = submitData{in.KeepInstances, in.Force}
+		data = submitData{in.KeepInstances, in.Force, in.Standing}
 	default:
 		if out.Kind = kindOf(in); out.Kind == "" {
 			return out, fmt.Errorf("input %T can't be recorded", in)
@@ -157,13 +158,13 @@ func (i *Input) Input() (core.Input, error) {
 			return nil, err
 		}
 		if len(i.App) == 0 {
-			return core.Submit{KeepInstances: d.KeepInstances, Force: d.Force}, nil
+			return core.Submit{KeepInstances: d.KeepInstances, Force: d.Force, Standing: d.Standing}, nil
 		}
 		def, err := app.Parse(i.App)
 		if err != nil {
 			return nil, err
 		}
-		return core.Submit{App: def, KeepInstances: d.KeepInstances, Force: d.Force}, nil
+		return core.Submit{App: def, KeepInstances: d.KeepInstances, Force: d.Force, Standing: d.Standing}, nil
 	}
 	parse := kinds[i.Kind]
 	if parse == nil {
