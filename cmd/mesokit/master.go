@@ -163,7 +163,7 @@ func newMasterDrain(o *operating) *cobra.Command {
 				if !wait {
 					return nil
 				}
-				return waitDrained(cmd, m, ids)
+				return waitDrained(cmd, m, ids, cfg.MarkGone)
 			})(cmd, args)
 		},
 	}
@@ -177,8 +177,8 @@ func newMasterDrain(o *operating) *cobra.Command {
 // drainPoll is the time between two looks at agents that are being drained: no event tells the end.
 const drainPoll = 200 * time.Millisecond
 
-// waitDrained waits until agents are drained, or gone.
-func waitDrained(cmd *cobra.Command, m *operator.Master, ids []string) error {
+// waitDrained waits until agents are drained, or the master has no such agents any more.
+func waitDrained(cmd *cobra.Command, m *operator.Master, ids []string, markGone bool) error {
 	ctx := cmd.Context()
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
@@ -200,7 +200,10 @@ func waitDrained(cmd *cobra.Command, m *operator.Master, ids []string) error {
 			}
 			how := "drained"
 			if gone {
-				how = "gone"
+				how = "no longer registered:"
+				if markGone {
+					how = "drained, and gone:"
+				}
 			}
 			if err := tell(cmd, map[string]string{"agent": id}, "%s %s", how, id); err != nil {
 				return err

@@ -256,6 +256,7 @@ func TestMasterCommandsChangeTheCluster(t *testing.T) {
 		{"master tasks --all", 0, []string{"TASK_KILLED", "AGENT_DRAINING"}},
 		{"master drain " + busy + " --max-grace-period -1s", 2, []string{"--max-grace-period"}},
 		{"master reactivate " + busy, 0, nil},
+		{"master drain " + other + " --mark-gone --wait", 0, []string{"drained, and gone: X"}},
 		{"master mark-gone node3", 0, []string{"marked gone"}},
 		{"master agents", 0, []string{"!node3"}},
 		{"master mark-gone node3", 1, []string{`"node3"`}},
