@@ -62,6 +62,14 @@ func TestWhatDependsOnTimeIsNotADifference(t *testing.T) {
 			f := c.Exchanges[0].Response.Frames
 			c.Exchanges[0].Response.Frames = slices.Delete(f, 31, 32)
 		}},
+		{"an offer of an agent that is lost, where all took longer", "f16_agent_loss", func(t *testing.T, c *Capture) {
+			f := c.Exchanges[0].Response.Frames
+			offers := Frame{At: f[8].At, Event: deepCopy(f[13].Event)}
+			id := list(offers.Event, "offers", "offers")[0].(map[string]any)["id"].(map[string]any)
+			id["value"] = strings.TrimSuffix(id["value"].(string), "O3") + "O999"
+			rescind := Frame{At: f[8].At, Event: map[string]any{"type": "RESCIND", "rescind": map[string]any{"offer_id": id}}}
+			c.Exchanges[0].Response.Frames = slices.Insert(f, 8, offers, rescind)
+		}},
 		{"frameworks in another order", "f13_operator", func(t *testing.T, c *Capture) {
 			slices.Reverse(list(c.Exchanges[2].Response.Body, "get_flags", "flags"))
 		}},
