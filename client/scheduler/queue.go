@@ -24,12 +24,13 @@ type posted struct{ message any }
 type queue struct {
 	limit int // of events; 0 means none
 
-	mu     sync.Mutex
-	items  []item
-	head   int // index of the first item
-	events int
-	ready  chan struct{} // has an element if there may be items
-	room   chan struct{} // has an element if there may be room for an event
+	mu      sync.Mutex
+	items   []item
+	head    int // index of the first item
+	events  int
+	updates map[[16]byte]struct{} // uuids of the updates among them
+	ready   chan struct{}         // has an element if there may be items
+	room    chan struct{}         // has an element if there may be room for an event
 }
 
 func newQueue(limit int) *queue {
@@ -50,10 +51,16 @@ func (q *queue) push(i item) {
 	q.mu.Unlock()
 }
 
-// pushEvent appends an event, if there is room.
+// pushEvent appends an event, if there is room. An update that waits already is not queued again: agents repeat updates for as long as
+// a handler is busy, and would fill the memory.
 func (q *queue) pushEvent(e *schedulerpb.Event) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if uuid, ok := updateUUID(e); ok {
+		if _, waits := q.updates[uuid]; waits {
+			return true
+		}
+	}
 	if q.limit > 0 && q.events >= q.limit {
 		return false
 	}
@@ -74,8 +81,26 @@ func (q *queue) append(i item) {
 	q.items = append(q.items, i)
 	if i.event != nil {
 		q.events++
+		if uuid, ok := updateUUID(i.event); ok {
+			if q.updates == nil {
+				q.updates = make(map[[16]byte]struct{})
+			}
+			q.updates[uuid] = struct{}{}
+		}
 	}
 	signal(q.ready)
+}
+
+// updateUUID returns the uuid of an update of a task or an operation.
+func updateUUID(e *schedulerpb.Event) (uuid [16]byte, ok bool) {
+	bytes := e.GetUpdate().GetStatus().GetUuid()
+	if bytes == nil {
+		bytes = e.GetUpdateOperationStatus().GetStatus().GetUuid().GetValue()
+	}
+	if len(bytes) != len(uuid) {
+		return uuid, false
+	}
+	return [16]byte(bytes), true
 }
 
 // pop waits for the next item; ok is false if ctx ends.
@@ -104,7 +129,7 @@ func (q *queue) take() (i item, ok bool) {
 	case q.head == len(q.items):
 		q.items, q.head = q.items[:0], 0
 		if cap(q.items) > 1024 {
-			q.items = nil // a burst is over
+			q.items, q.updates = nil, nil // a burst is over
 		}
 	case q.head >= 64 && q.head > len(q.items)/2:
 		// A queue that never runs empty must not keep what was handled.
@@ -114,6 +139,9 @@ func (q *queue) take() (i item, ok bool) {
 	}
 	if i.event != nil {
 		q.events--
+		if uuid, ok := updateUUID(i.event); ok {
+			delete(q.updates, uuid)
+		}
 		signal(q.room)
 	}
 	return i, true

@@ -152,7 +152,9 @@ func TestOperationUpdatesAreAcknowledgedToo(t *testing.T) {
 		reconciled.UpdateOperationStatus.Status.Uuid = nil
 		anonymous := proto.CloneOf(event)
 		anonymous.UpdateOperationStatus.Status.OperationId = nil
-		stream.send(event, reconciled, anonymous, event)
+		stream.send(event, reconciled, anonymous)
+		synctest.Wait() // until it is handled
+		stream.send(event)
 		if diff := cmp.Diff([]string{"ACKNOWLEDGE_OPERATION_STATUS", "ACKNOWLEDGE_OPERATION_STATUS"}, receivedCalls(m)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -186,7 +188,9 @@ func TestUpdateIsNotAcknowledgedIfTheHandlerFails(t *testing.T) {
 func TestRepeatedUpdateIsAcknowledgedAgainAndNotHandledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, m, stream, j, _ := scene(t, nil)
-		stream.send(updateEvent("t", "u1"), updateEvent("t", "u1"), updateEvent("t", "u2"))
+		stream.send(updateEvent("t", "u1"))
+		synctest.Wait() // until it is handled
+		stream.send(updateEvent("t", "u1"), updateEvent("t", "u2"))
 		synctest.Wait()
 		stream.end()
 		again := <-m.subscribes
@@ -202,7 +206,9 @@ func TestExplicitAcknowledgementsAreLeftToTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, m, stream, j, s := scene(t, func(cfg *SessionConfig) { cfg.ExplicitAcknowledgements = true })
 		update := updateEvent("t", "u")
-		stream.send(update, update) // not acknowledged: it comes again, and counts
+		stream.send(update)
+		synctest.Wait()
+		stream.send(update) // not acknowledged: it comes again, and counts
 		j.expect(t, connectedLine, "update t", "update t")
 		if got := receivedCalls(m); got != nil {
 			t.Errorf("the master got %v", got)
@@ -391,4 +397,33 @@ func (l *traceLog) read() []SessionTrace {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.traces)
+}
+
+// An agent repeats an update for as long as it is not acknowledged. A handler that is busy for long must not find it many times.
+func TestRepeatedUpdatesDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		j.do = func(_ context.Context, _ *Session, line string) error {
+			if line == connectedLine {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		}
+		_, _, stream, _, _ := scene(t, func(cfg *SessionConfig) {
+			cfg.Handler, cfg.ExplicitAcknowledgements, cfg.MissedHeartbeats = j, true, 1000
+		})
+		for range 1000 {
+			stream.send(updateEvent("t1", "u1"), updateEvent("t2", "u2"), updateEvent("t3", ""))
+		}
+		time.Sleep(2 * time.Hour)
+		// Those without a uuid are never repeated: each says something.
+		if n1, n2, n3 := j.count("update t1"), j.count("update t2"), j.count("update t3"); n1 != 1 || n2 != 1 || n3 != 1000 {
+			t.Errorf("%d, %d and %d updates handled, want 1, 1 and 1000", n1, n2, n3)
+		}
+		stream.send(updateEvent("t1", "u1"))
+		synctest.Wait()
+		if n := j.count("update t1"); n != 2 {
+			t.Errorf("%d updates handled, want that one that nobody has acknowledged comes again", n)
+		}
+	})
 }
