@@ -137,10 +137,10 @@ func (c *Core) FrameworkID() (id string, ok bool) {
 // Apply without inputs does what is due at that time.
 func (c *Core) Apply(now time.Time, inputs ...Input) *Effects {
 	c.begin(now)
-	c.fire()
 	for i, in := range inputs {
 		c.input(i, in)
 	}
+	c.fire() // after the inputs: where the store was slow, what has come in meanwhile counts, and not that time has passed
 	c.finish()
 	out := c.out
 	c.out = nil
@@ -481,9 +481,27 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 	}
 	c.repeatKills()
 	c.reconcileAll()
+	c.rearmAll()
 	c.placeAgain = true
 	for _, a := range c.apps {
 		c.kick(a)
+	}
+}
+
+// rearmAll goes on with the patience for agents that are cut off, now that the master was asked.
+func (c *Core) rearmAll() {
+	for _, a := range c.apps {
+		if a.counts.State(Unreachable)+a.counts.State(Stranded) == 0 {
+			continue
+		}
+		a.inst.all(func(i *Instance) bool {
+			if t := i.Task; t != nil && (t.State == Unreachable || t.State == Stranded) {
+				t = c.editQuietly(a, i.Index).Task
+				t.due, t.asked = 0, false
+				c.arm(a, t)
+			}
+			return true
+		})
 	}
 }
 

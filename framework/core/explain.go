@@ -78,8 +78,8 @@ func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
 		return Why{Text: "its task is being killed: " + t.Message}
 	case Unreachable, Stranded:
 		w := Why{Text: "its agent " + s.nameOf(t.Agent) + " is cut off; it is not known whether the task runs"}
-		if t.due != 0 {
-			w.Until = fromMS(t.due)
+		if t.replace != 0 {
+			w.Until = fromMS(t.replace)
 			w.Text += ", and it will be replaced"
 		} else {
 			w.Text += "; replace the instance if you know that it does not"

@@ -19,12 +19,12 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	wasUp := t.Up
 	t.State = tr.To
-	if s != nil && (from != tr.To || s.Message != nil) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && !t.Failed) {
+	if s != nil && (from != tr.To || s.Message != nil) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && (!t.Failed || e == SawGone)) {
 		t.Reason, t.Message = reasonOf(s), clip(s.GetMessage()) // but why the engine kills it says more than that it was killed
 	}
 	if from != tr.To {
 		t.Changed = c.now
-		t.due = 0
+		t.due, t.replace, t.asked = 0, 0, false
 	}
 	if e == SawRunning || e == SawStarting {
 		t.Began = true
@@ -84,11 +84,17 @@ func (c *Core) arm(a *appState, t *Task) {
 	case Launching:
 		t.due = c.now + msOf(c.cfg.LaunchTimeout)
 	case Unreachable, Stranded:
+		t.replace = 0
 		d, ok := patience(a, t)
 		if !ok {
 			return
 		}
-		t.due = max(c.now, t.Changed+d)
+		// Before it is given up the master is asked once more. A new session has asked already.
+		wait := min(d, msOf(c.cfg.ReconcileRetry))
+		t.replace = max(c.now+wait, t.Changed+d)
+		if t.due = t.replace; !t.asked {
+			t.due -= wait
+		}
 	default:
 		return // Killing: kill sets it
 	}
@@ -138,7 +144,13 @@ func (c *Core) taskDue(x timer) {
 			c.happen(at.app, i, t, Overdue, nil)
 		}
 	case Unreachable, Stranded:
-		if !detached {
+		switch {
+		case detached || !c.connected: // the next session goes on
+		case !t.asked:
+			t.asked = true
+			t.mesosIDs(c.ask.now)
+			c.arm(at.app, t)
+		default:
 			c.happen(at.app, c.edit(at.app, at.index), t, Despair, nil)
 		}
 	}

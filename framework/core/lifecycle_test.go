@@ -315,3 +315,35 @@ func TestAnAntiAffinityHoldsWhoeverComesFirst(t *testing.T) {
 	s.Offer(agent, "cpus:16;mem:4096")
 	s.ExpectLaunches(1)
 }
+
+// The master knows better than the clock: before a task is given up it is asked, and what has come in counts first.
+func TestNobodyIsGivenUpWhileItsReturnIsOnTheWay(t *testing.T) {
+	const patient = `,"unreachable":{"replace_after":"1m"}`
+	s := start(t, define("web", patient), 1)
+	s.Status("web/0", mesospb.TaskState_TASK_UNREACHABLE)
+	s.Take(schedulerpb.Call_RECONCILE)
+	s.Pass(55 * time.Second)
+	s.ExpectCalls(schedulerpb.Call_RECONCILE, 1)
+	s.Now = s.Now.Add(5 * time.Second) // the store was slow: both are due in one Apply
+	s.Status("web/0", running)
+	if i := s.Instance("web/0"); len(i.Detached) > 0 || i.Task.State != core.Running {
+		t.Fatalf("%+v", i)
+	}
+
+	s = start(t, define("web", patient), 1)
+	s.Status("web/0", mesospb.TaskState_TASK_UNREACHABLE)
+	s.Step(core.Disconnected{})
+	s.Pass(time.Hour) // it may be back for long
+	if i := s.Instance("web/0"); len(i.Detached) > 0 {
+		t.Fatal("given up while nobody could be asked")
+	}
+	s.Register("fw")
+	s.Pass(4 * time.Second)
+	if i := s.Instance("web/0"); len(i.Detached) > 0 {
+		t.Fatal("given up before the master could answer")
+	}
+	s.Pass(time.Second)
+	if i := s.Instance("web/0"); len(i.Detached) != 1 {
+		t.Fatalf("never given up: %+v", i.Task)
+	}
+}

@@ -86,7 +86,7 @@ func (c *Core) sendAsked() {
 func (c *Core) reconcileImplicit() {
 	c.ask.implicit = false
 	c.call(reconcileCall(nil))
-	c.probeGarbage()
+	c.probeAgents()
 	if c.cfg.ReconcileEvery > 0 && c.ask.period <= c.now {
 		c.ask.period = c.now + msOf(c.cfg.ReconcileEvery)
 		c.timers.add(timer{at: c.ask.period, kind: timerPeriodic})

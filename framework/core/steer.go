@@ -138,7 +138,12 @@ func (c *Core) offerDaemons(ag *agent) {
 		if !a.daemon() || a.rec.Removing || c.fw.Uninstall != "" || c.drains.has(ag.ID) {
 			continue
 		}
-		if _, has := a.pins[ag.ID]; has {
+		if k, has := a.pins[ag.ID]; has {
+			if i := a.inst.get(k); i != nil {
+				for _, t := range i.Detached { // the agent is back: what became of them?
+					t.mesosIDs(c.ask.now)
+				}
+			}
 			continue
 		}
 		free := a.inst.len

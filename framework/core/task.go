@@ -32,6 +32,8 @@ type Task struct {
 	// What follows is not stored.
 	due      int64 // when the timer of the state goes off, see timerTask
 	attempts int   // of kills
+	replace  int64 // when the unreachable policy gives it up; 0: never
+	asked    bool  // for the last time before that
 }
 
 // Member is one Mesos task of a pod.
@@ -107,10 +109,11 @@ func (i *Instance) Live() *Task {
 // Waiting reports whether the instance wants to be launched, now or later.
 func (i *Instance) Waiting() bool { return i.Outcome == Active && i.Live() == nil }
 
-// haunted reports whether an earlier task is back and being killed: the next one waits for its end.
+// haunted reports whether an earlier task is back and being killed, or may be where the next one goes: that waits for its end. Where an instance is bound to
+// the agent, an offer of that says that there is somebody to tell.
 func (i *Instance) haunted() bool {
 	for _, t := range i.Detached {
-		if t.State.Reachable() {
+		if t.State.Reachable() || t.Agent == i.Pin {
 			return true
 		}
 	}

@@ -62,8 +62,7 @@ func (c *Core) unbindFailed(a *appState, i *Instance, t *Task) {
 		return
 	}
 	if strings.HasPrefix(t.Reason, "gone_by_operator") {
-		c.unbind(i, false)
-		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Agent: t.Agent, State: "volumes-lost", Text: "the operator has declared the agent gone, and the volumes with it: starting anew elsewhere"})
+		c.volumesLost(i, t.Agent)
 		return
 	}
 	for _, v := range i.Volumes {
@@ -177,26 +176,63 @@ func (c *Core) cleaned(agent string, g *garbage, here map[string]bool, reserved 
 	}
 }
 
-// probeGarbage asks after agents that have something to be cleaned up and are not offered. Mesos knows no question for agents, but it says of any task, even of
+// probeAgents asks after agents that are not offered though something is to be cleaned up there, or instances wait for them. Mesos knows no question for agents, but it says of any task, even of
 // one that never was, if its agent is gone for good.
-func (c *Core) probeGarbage() {
-	var tasks []*schedulerpb.Call_Reconcile_Task
-	for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
+func (c *Core) probeAgents() {
+	unseen := map[string]bool{}
+	miss := func(id string) {
 		if ag := c.agents[id]; ag == nil || !ag.seen {
-			tasks = append(tasks, &schedulerpb.Call_Reconcile_Task{TaskId: taskID("no-task-on." + id), AgentId: agentID(id)})
+			unseen[id] = true
 		}
+	}
+	for id := range c.garbage {
+		miss(id)
+	}
+	c.bound(func(_ *appState, i *Instance) { miss(i.Pin) })
+	var tasks []*schedulerpb.Call_Reconcile_Task
+	for _, id := range slices.Sorted(maps.Keys(unseen)) {
+		tasks = append(tasks, &schedulerpb.Call_Reconcile_Task{TaskId: taskID("no-task-on." + id), AgentId: agentID(id)})
 	}
 	if len(tasks) > 0 {
 		c.call(reconcileCall(tasks))
 	}
 }
 
-// agentGone: the operator has said that an agent never comes back. What was to be cleaned up there is gone with it.
+// bound calls f with the instances that wait for the agent where their volumes are.
+func (c *Core) bound(f func(*appState, *Instance)) {
+	for _, a := range c.apps {
+		if v := a.current(); v == nil || !v.volumes {
+			continue
+		}
+		a.inst.all(func(i *Instance) bool {
+			if i.Live() == nil && len(i.Volumes) > 0 {
+				f(a, i)
+			}
+			return true
+		})
+	}
+}
+
+// agentGone: the operator has said that an agent never comes back. What was to be cleaned up there is gone with it, and so is what instances wait for.
 func (c *Core) agentGone(id string) {
 	if c.garbage[id] != nil {
 		c.forgetGarbage(id)
 		c.note(Note{Kind: NoteAgent, Index: -1, Agent: id, Text: "gone for good, and what was left there with it"})
 	}
+	c.bound(func(a *appState, i *Instance) {
+		if i.Pin == id {
+			i = c.edit(a, i.Index)
+			c.notPending(a, i)
+			c.volumesLost(i, id)
+			c.await(a, i)
+			c.kick(a)
+		}
+	})
+}
+
+func (c *Core) volumesLost(i *Instance, agent string) {
+	c.unbind(i, false)
+	c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Agent: agent, State: "volumes-lost", Text: "the operator has declared the agent gone, and the volumes with it: starting anew elsewhere"})
 }
 
 // volumeInUse reports whether a task that may use the volume runs on the agent: one of the instance that the volume was made for.

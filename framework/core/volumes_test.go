@@ -116,6 +116,32 @@ func TestAnAgentThatIsGoneForGoodReleasesItsInstances(t *testing.T) {
 	s.ExpectLaunches(1)
 }
 
+// No task of it is left that the master could report as gone: the engine has to ask.
+func TestAnInstanceDoesNotWaitForAnAgentThatIsGoneForGood(t *testing.T) {
+	s, _ := startDB(t)
+	s.Do(core.RestartInstance{App: "db", Index: 0})
+	s.Status("db/0", killed)
+	s.Step(core.MesosEvent{Event: &schedulerpb.Event{Type: schedulerpb.Event_FAILURE.Enum(), Failure: &schedulerpb.Event_Failure{AgentId: &mesospb.AgentID{Value: new("a1")}}}})
+	s.Take(schedulerpb.Call_RECONCILE)
+	s.Pass(10 * time.Minute)
+	asked := ""
+	for _, c := range s.Take(schedulerpb.Call_RECONCILE) {
+		for _, t := range c.GetReconcile().GetTasks() {
+			if t.GetAgentId().GetValue() == "a1" {
+				asked = t.GetTaskId().GetValue()
+			}
+		}
+	}
+	if asked == "" {
+		t.Fatal("nobody asked for the agent")
+	}
+	s.Step(core.MesosEvent{Event: &schedulerpb.Event{Type: schedulerpb.Event_UPDATE.Enum(), Update: &schedulerpb.Event_Update{Status: &mesospb.TaskStatus{
+		TaskId: &mesospb.TaskID{Value: &asked}, AgentId: &mesospb.AgentID{Value: new("a1")}, State: mesospb.TaskState_TASK_GONE_BY_OPERATOR.Enum(),
+	}}}})
+	s.Offer("a2", "cpus:4;mem:1024;disk:1000")
+	s.ExpectLaunches(1)
+}
+
 func TestUninstallLeavesNothing(t *testing.T) {
 	s, v := startDB(t)
 	s.Do(core.Uninstall{})

@@ -30,6 +30,7 @@ type agentTask struct {
 	queue     []*mesospb.TaskStatus
 	retry     int
 	killing   bool
+	deaf      bool // its executor ignores KILL
 }
 
 func (w *world) addAgent(id, res string) *simAgent {
@@ -73,7 +74,7 @@ func (a *simAgent) launch(id string, res []*mesospb.Resource) {
 		a.w.fail("agent %s gets task %s twice", a.id, id)
 		return
 	}
-	a.w.mayRun(id)
+	a.w.mayRun(id, a)
 	t := &agentTask{id: id, res: res, state: mesospb.TaskState_TASK_STAGING, forwarded: mesospb.TaskState_TASK_STAGING}
 	a.tasks[id] = t
 	w := a.w
@@ -83,6 +84,9 @@ func (a *simAgent) launch(id string, res []*mesospb.Resource) {
 		end = mesospb.TaskState_TASK_FAILED
 	}
 	w.after(w.between(300*time.Millisecond, 3*time.Second), func() { a.become(t, end) })
+	if podOf(id) != id {
+		t.deaf = w.chance(0.02)
+	}
 	switch {
 	case w.user.batch(id):
 		w.after(w.between(5*time.Second, 60*time.Second), func() { a.become(t, mesospb.TaskState_TASK_FINISHED) })
@@ -94,6 +98,9 @@ func (a *simAgent) launch(id string, res []*mesospb.Resource) {
 func (a *simAgent) kill(id string) {
 	t := a.tasks[id]
 	if t == nil || t.killing || terminal(t.state) {
+		return
+	}
+	if t.deaf {
 		return
 	}
 	t.killing = true
@@ -117,6 +124,9 @@ func (a *simAgent) become(t *agentTask, s mesospb.TaskState) {
 		return
 	}
 	t.state = s
+	if terminal(s) && s != mesospb.TaskState_TASK_FINISHED {
+		a.endPod(t)
+	}
 	uuid := binary.BigEndian.AppendUint64(make([]byte, 0, 16), a.w.rng.Uint64())
 	uuid = binary.BigEndian.AppendUint64(uuid, a.w.rng.Uint64())
 	t.queue = append(t.queue, &mesospb.TaskStatus{
@@ -152,6 +162,24 @@ func (a *simAgent) forward(t *agentTask) {
 			a.forward(t)
 		}
 	})
+}
+
+// endPod is what the default executor does when a task of its pod ends: the others go, too. Unless it has trouble; then the engine has to see to that.
+func (a *simAgent) endPod(t *agentTask) {
+	for _, id := range slices.Sorted(maps.Keys(a.tasks)) {
+		if o := a.tasks[id]; o != t && podOf(o.id) == podOf(t.id) && !terminal(o.state) && !a.w.chance(0.5) {
+			a.w.after(a.w.between(time.Millisecond, time.Second), func() { a.become(o, mesospb.TaskState_TASK_KILLED) })
+		}
+	}
+}
+
+// shutDown ends the tasks of an executor, whose id begins with that of its first task.
+func (a *simAgent) shutDown(executor string) {
+	for _, id := range slices.Sorted(maps.Keys(a.tasks)) {
+		if t := a.tasks[id]; podOf(id) == podOf(executor) {
+			a.w.after(a.w.between(time.Millisecond, 5*time.Second), func() { a.become(t, mesospb.TaskState_TASK_FAILED) })
+		}
+	}
 }
 
 func (a *simAgent) acknowledged(id string, uuid []byte) {
@@ -213,18 +241,29 @@ func (a *simAgent) die() {
 	a.w.after(a.w.between(30*time.Second, 300*time.Second), func() { a.w.master.declareGone(a.id) })
 }
 
+// detached: the engine has given up on a task, which needs its agent to have been away for as long as the application prescribes.
+func (w *world) detached(task, agent string) {
+	r := w.master.agents[agent]
+	patience := w.user.patience(instanceOf(task))
+	const late = 30 * time.Second // what the engine has not heard yet, because the store is slow or it was not there
+	switch {
+	case patience == 1: // by command
+	case patience == 0, (r.lost.IsZero() || w.now.Sub(r.lost) < patience) && w.now.Sub(r.back) > late:
+		w.fail("task %s on %s, away since %v, is given up", task, agent, r.lost)
+	}
+	w.replaced[task] = true
+}
+
 // mayRun checks that nothing else runs for the instance of a task that is being started.
-func (w *world) mayRun(id string) {
-	inst := instanceOf(id)
+func (w *world) mayRun(id string, at *simAgent) {
+	inst := w.keyOf(id, at)
 	for _, a := range w.agents {
 		for _, other := range a.tasks {
-			if terminal(other.state) || other.id == id || instanceOf(other.id) != inst {
+			if terminal(other.state) || podOf(other.id) == podOf(id) || w.keyOf(other.id, a) != inst {
 				continue
 			}
-			r := w.master.agents[a.id]
-			if patience := w.user.patience(inst); patience > 0 && (r.state == unreachable && w.now.Sub(r.since) >= patience || w.replaced[other.id]) {
-				w.replaced[other.id] = true // it has had its time: it may come back, and must be killed then
-				continue
+			if w.replaced[podOf(other.id)] {
+				continue // it has had its time: it may come back, and must be killed then
 			}
 			w.fail("%s is started while %s runs on %s", id, other.id, a.id)
 		}

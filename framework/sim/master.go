@@ -28,6 +28,10 @@ type simMaster struct {
 	muted     bool
 	tornDown  bool
 	numbers   int
+	windows   map[string]time.Time // by agent: announced maintenance
+	asked     map[string]string    // inverse offers that are out: agent by id
+	answered  map[string]time.Time // by agent: until then it is not asked again
+	inactive  map[string]bool      // agents that an operator has deactivated
 }
 
 // registration is what the master knows of an agent.
@@ -35,6 +39,8 @@ type registration struct {
 	agent *simAgent
 	state agentState
 	since time.Time
+	lost  time.Time // since when it was thought unreachable and was not heard of; zero: it is there
+	back  time.Time // when it has come back last
 }
 
 type agentState int
@@ -60,13 +66,14 @@ type simOffer struct {
 }
 
 func newMaster(w *world) *simMaster {
-	m := &simMaster{w: w, up: true, agents: map[string]*registration{}}
+	m := &simMaster{w: w, up: true, agents: map[string]*registration{}, windows: map[string]time.Time{}, inactive: map[string]bool{}}
 	m.reset()
 	return m
 }
 
 func (m *simMaster) reset() {
 	m.tasks, m.offers, m.filters = map[string]*masterTask{}, map[string]*simOffer{}, map[string]time.Time{}
+	m.asked, m.answered = map[string]string{}, map[string]time.Time{}
 	m.proc, m.stream, m.muted = nil, 0, false
 }
 
@@ -123,6 +130,7 @@ func (m *simMaster) subscribe(p *process, id string) bool {
 	m.proc, m.stream = p, m.numbers
 	p.stream = m.stream
 	m.offers, m.filters, m.muted = map[string]*simOffer{}, map[string]time.Time{}, false
+	m.asked, m.answered = map[string]string{}, map[string]time.Time{}
 	m.lastEvent = m.w.now
 	m.w.logf("subscribed scheduler %d, stream %d", p.token, m.stream)
 	m.send(&schedulerpb.Event{Type: schedulerpb.Event_SUBSCRIBED.Enum(), Subscribed: &schedulerpb.Event_Subscribed{FrameworkId: &mesospb.FrameworkID{Value: &id}}})
@@ -207,6 +215,14 @@ func (m *simMaster) call(stream int, c *schedulerpb.Call) {
 		m.acknowledge(c.GetAcknowledge())
 	case schedulerpb.Call_RECONCILE:
 		m.reconcile(c.GetReconcile())
+	case schedulerpb.Call_SHUTDOWN:
+		if r := m.agents[c.GetShutdown().GetAgentId().GetValue()]; r != nil && r.state == registered {
+			r.agent.receive(func() { r.agent.shutDown(c.GetShutdown().GetExecutorId().GetValue()) })
+		}
+	case schedulerpb.Call_ACCEPT_INVERSE_OFFERS:
+		m.answerInverse(c.GetAcceptInverseOffers().GetInverseOfferIds(), true)
+	case schedulerpb.Call_DECLINE_INVERSE_OFFERS:
+		m.answerInverse(c.GetDeclineInverseOffers().GetInverseOfferIds(), false)
 	case schedulerpb.Call_TEARDOWN:
 		m.tornDown = true
 		p := m.proc
@@ -269,6 +285,7 @@ func (m *simMaster) accept(a *schedulerpb.Call_Accept, c *schedulerpb.Call) {
 			delete(m.filters, agent)
 		}
 	}
+	executor := executorResources(a)
 	for _, t := range tasks {
 		id := t.GetTaskId().GetValue()
 		if old := m.tasks[id]; old != nil {
@@ -277,6 +294,10 @@ func (m *simMaster) accept(a *schedulerpb.Call_Accept, c *schedulerpb.Call) {
 		}
 		m.w.launches++
 		res := resources.Unallocate(t.GetResources())
+		if more := executor[podOf(id)]; more != nil { // as if it went with the first of its tasks
+			res = resources.Add(res, resources.Unallocate(more))
+			delete(executor, podOf(id))
+		}
 		m.tasks[id] = &masterTask{agent: agent, state: mesospb.TaskState_TASK_STAGING, res: res}
 		m.w.logf("launch %s on %s", id, agent)
 		r.agent.receive(func() { r.agent.launch(id, res) })
@@ -381,7 +402,11 @@ func (m *simMaster) tick() {
 		if r.state == registered && !r.agent.cut {
 			r.since = w.now
 		}
-		if r.state != registered || m.proc == nil || m.muted || w.now.Before(m.filters[id]) {
+		if r.state != registered || m.proc == nil {
+			continue
+		}
+		m.askBack(id)
+		if m.muted || w.now.Before(m.filters[id]) || m.inactive[id] {
 			continue
 		}
 		free := r.agent.total
@@ -403,7 +428,7 @@ func (m *simMaster) tick() {
 		m.offers[oid] = o
 		m.send(OffersEvent(&mesospb.Offer{
 			Id: &mesospb.OfferID{Value: &oid}, AgentId: &mesospb.AgentID{Value: &id}, Hostname: &id, FrameworkId: &mesospb.FrameworkID{Value: &m.framework},
-			Resources: o.res, AllocationInfo: &mesospb.Resource_AllocationInfo{Role: new(w.role())},
+			Resources: o.res, Unavailability: m.unavailability(id), AllocationInfo: &mesospb.Resource_AllocationInfo{Role: new(w.role())},
 		}))
 	}
 }
@@ -419,6 +444,9 @@ func (w *world) role() string {
 func (m *simMaster) lose(id string, r *registration) {
 	m.w.logf("agent %s is unreachable", id)
 	r.state, r.since = unreachable, m.w.now
+	if r.lost.IsZero() {
+		r.lost = m.w.now
+	}
 	r.agent.link++
 	for _, t := range slices.Sorted(maps.Keys(m.tasks)) {
 		if mt := m.tasks[t]; mt.agent == id && !mt.terminal {
@@ -460,7 +488,7 @@ func (m *simMaster) reregistered(a *simAgent) bool {
 		return m.up
 	}
 	was := r.state
-	r.state, r.since = registered, m.w.now
+	r.state, r.since, r.lost, r.back = registered, m.w.now, time.Time{}, m.w.now
 	m.w.logf("agent %s re-registers", a.id)
 	for _, id := range slices.Sorted(maps.Keys(m.tasks)) {
 		if t := m.tasks[id]; t.agent == a.id && a.tasks[id] == nil && !t.terminal {

@@ -151,6 +151,11 @@ func (p *process) commit(out *core.Effects) {
 	for _, r := range out.Replies {
 		w.user.replied(p, r)
 	}
+	for _, n := range out.Notes {
+		if n.State == "detached" {
+			w.detached(n.Task, n.Agent)
+		}
+	}
 	p.send(out.Calls)
 }
 

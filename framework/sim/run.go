@@ -58,20 +58,31 @@ type user struct {
 	with    *process
 }
 
-// definitions of what the user runs. web may be replaced when its agent is cut off, svc never, work is done once it has finished.
+// definitions of what the user runs. web may be replaced when its agent is cut off, svc never, work is done once it has finished, api shows canaries
+// before it is updated, duo is pods, log runs on every agent, db has volumes.
 func definition(name string, instances, version int) *app.App {
+	const task = `"resources":{"cpus":%s,"mem":32%s},"command":{"cmd":"run %d"}`
 	policy := map[string]string{
 		"web":  `"unreachable":{"replace_after":"60s"},"update":{"min_healthy":0.5,"batch_size":2,"max_failures":1000}`,
 		"svc":  `"unreachable":{"wait":true},"update":{"min_healthy":1,"max_failures":1000}`,
 		"work": `"goal":"finish","unreachable":{"wait":true}`,
 		"db":   `"update":{"min_healthy":0.5,"max_failures":1000}`,
+		"api":  `"unreachable":{"wait":true},"update":{"min_healthy":0.5,"max_failures":1000,"canary":1}`,
+		"duo":  `"unreachable":{"replace_after":"60s"},"update":{"min_healthy":0.5,"max_failures":1000}`,
+		"log":  `"daemon":true,"update":{"min_healthy":0.5,"max_failures":1000}`,
 	}[name]
 	disk := ""
 	if name == "db" {
 		disk = `,"disk":[{"size":50,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
 	}
-	def, err := app.Parse(fmt.Appendf(nil, `{"name":%q,"instances":%d,"resources":{"cpus":0.5,"mem":32%s},"command":{"cmd":"run %d"},%s,"retry":{"time":"1s","max_time":"20s"}}`,
-		name, instances, disk, version, policy))
+	head, what := fmt.Sprintf(`"name":%q,"instances":%d`, name, instances), fmt.Sprintf(task, "0.5", disk, version)
+	switch name {
+	case "duo":
+		what = fmt.Sprintf(`"group":[{"name":"a",`+task+`},{"name":"b",`+task+`}]`, "0.2", "", version, "0.1", "", version)
+	case "log":
+		head, what = fmt.Sprintf(`"name":%q`, name), fmt.Sprintf(task, "0.1", "", version)
+	}
+	def, err := app.Parse(fmt.Appendf(nil, `{%s,%s,%s,"retry":{"time":"1s","max_time":"20s"}}`, head, what, policy))
 	if err != nil {
 		panic(err) // constant text
 	}
@@ -82,8 +93,11 @@ func (u *user) batch(task string) bool { return strings.HasPrefix(task, "work.")
 
 // patience is how long an agent has to be unreachable until its instances may be replaced; 0: never.
 func (u *user) patience(instance string) time.Duration {
-	if strings.HasPrefix(instance, "web/") {
+	switch name, _, _ := strings.Cut(instance, "/"); name {
+	case "web", "duo":
 		return 60 * time.Second
+	case "log":
+		return 5 * time.Minute
 	}
 	if instance == "db/0" { // the user replaces it, come what may
 		return 1
@@ -120,7 +134,8 @@ func (u *user) replied(p *process, _ core.Reply) {
 	}
 }
 
-// Run simulates a framework's day: a master, five agents, three applications and a user who scales, updates, restarts and removes them. It returns
+// Run simulates a framework's day: a master, five agents that are drained and maintained now and then, half a dozen applications of all kinds and a
+// user who scales, updates, restarts and removes them. It returns
 // an error if something that must never be has happened: a task launched without a record, an instance started while its predecessor may still run,
 // an ACCEPT of what was not offered; or if, after faults have ended and things have had time to settle, not every instance runs exactly once, a
 // task is forgotten or unknown, or the stored state differs from the one in memory.
@@ -163,7 +178,7 @@ func (w *world) retryCommands() {
 // day plans what happens.
 func (w *world) day() {
 	d := w.opt.Duration
-	for _, name := range w.apps("web", "svc", "work") {
+	for _, name := range w.apps("web", "svc", "work", "api", "duo", "log") {
 		w.user.want(core.Submit{App: definition(name, 3, 1)})
 	}
 	at := func(do func()) { w.after(w.between(0, d*8/10), do) }
@@ -175,6 +190,20 @@ func (w *world) day() {
 		at(func() { w.user.want(core.RestartInstance{App: "svc", Index: n % 3}) })
 	}
 	at(func() { w.user.want(core.Rollback{App: "web"}) })
+	for range 2 {
+		v := 1 + w.rng.IntN(100)
+		at(func() {
+			w.user.want(core.Submit{App: definition("api", 3, v), Force: true})
+			next := []core.Command{core.Promote{App: "api"}, core.Rollback{App: "api"}, core.Pause{App: "api"}, core.Resume{App: "api"}}
+			for range 2 {
+				w.after(w.between(0, d/10), func() { w.user.want(next[w.rng.IntN(len(next))]) })
+			}
+		})
+		at(func() { w.user.want(core.Submit{App: definition("duo", 1+v%3, v), Force: true}) })
+		at(func() { w.user.want(core.RestartInstance{App: "duo", Index: 0}) })
+		at(func() { w.user.want(core.Submit{App: definition("log", 0, v), Force: true}) })
+	}
+	w.maintain(at)
 	if w.volumes() {
 		at(func() { w.user.want(core.Scale{App: "db", Instances: 1 + w.rng.IntN(4)}) })
 		at(func() { w.user.want(core.RestartInstance{App: "db", Index: w.rng.IntN(3)}) })
@@ -215,9 +244,11 @@ func (w *world) settle() {
 	if w.agents[len(w.agents)-1].dead {
 		w.master.declareGone(w.agents[len(w.agents)-1].id)
 	}
-	for _, name := range w.apps("web", "svc") {
+	for _, name := range w.apps("web", "svc", "api", "duo", "log") {
 		w.user.want(core.Submit{App: definition(name, 4, 1000), Force: true})
 	}
+	w.user.want(core.Promote{App: "api"})
+	w.endMaintenance()
 	w.run(w.now.Add(35 * time.Minute))
 	if len(w.failed) > 0 {
 		return
@@ -242,12 +273,15 @@ func (w *world) verdict() {
 				w.fail("task %s is %v in the end", id, t.state)
 				continue
 			}
-			running[instanceOf(id)] = append(running[instanceOf(id)], id)
+			key := w.keyOf(id, a)
+			if k := podOf(id); len(running[key]) == 0 || running[key][len(running[key])-1] != k {
+				running[key] = append(running[key], k)
+			}
 		}
 	}
 	snap := w.proc.eng.Core.Snapshot()
 	want := 0
-	for _, name := range w.apps("web", "svc") {
+	for _, name := range w.apps("web", "svc", "api", "duo") {
 		a := snap.App(name)
 		if a == nil {
 			w.fail("application %s is forgotten", name)
@@ -261,6 +295,13 @@ func (w *world) verdict() {
 				w.fail("%s: tasks running %v, the engine says %+v: %+v", key, running[key], taskOf(i), snap.Why(name, k))
 			}
 		}
+		if name == "duo" {
+			for i := range a.All() {
+				if i.Task == nil || len(i.Task.Members) != 2 || w.count(i.Task.ID) != 2 {
+					w.fail("%s/%d is no whole pod: %d tasks run of %+v", name, i.Index, w.count(i.Task.ID), i.Task)
+				}
+			}
+		}
 		if d := a.Deployment; d != nil && d.State != core.DeploymentDone {
 			w.fail("deployment of %s is %s: %+v", name, d.State, d)
 		}
@@ -268,6 +309,7 @@ func (w *world) verdict() {
 			w.fail("%s counts %+v", name, a.Counts)
 		}
 	}
+	want += w.verdictDaemons(snap.App("log"), running)
 	if snap.App("work") != nil {
 		w.fail("work was not removed: %+v", snap.App("work").Counts)
 	}
@@ -277,7 +319,8 @@ func (w *world) verdict() {
 	if len(snap.Orphans) > 0 {
 		w.fail("unknown tasks: %v", snap.Orphans)
 	}
-	if len(w.master.offers) > 0 || !w.master.muted {
+	// A daemon keeps its role listening, for agents to come: offers are only refused then.
+	if len(w.master.offers) > 0 || w.master.muted {
 		w.fail("%d offers are out, suppressed: %v, left over: %+v", len(w.master.offers), w.master.muted, snap.Leftovers)
 	}
 	if snap.Unanswered > 0 {

@@ -91,6 +91,22 @@ func (w *world) logf(format string, args ...any) {
 
 func (w *world) stamp() string { return fmt.Sprintf("%8.3fs ", w.now.Sub(epoch).Seconds()) }
 
+// podOf is what the tasks of a pod have in common: the id of the engine's task.
+func podOf(task string) string {
+	if parts := strings.Split(task, "."); len(parts) > 3 {
+		return strings.Join(parts[:3], ".")
+	}
+	return task
+}
+
+// keyOf is what nothing else may run for: an instance, or the daemon of an agent.
+func (w *world) keyOf(task string, a *simAgent) string {
+	if strings.HasPrefix(task, "log.") {
+		return "log/" + a.id
+	}
+	return instanceOf(task)
+}
+
 // instanceOf takes "web.0.a-xyz" apart.
 func instanceOf(task string) string {
 	parts := strings.Split(task, ".")
