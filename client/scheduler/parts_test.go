@@ -62,6 +62,31 @@ func TestNamedSessionsRunSideBySideOncePerName(t *testing.T) {
 	})
 }
 
+// Who has waited for the end of a session can have another one of its name.
+func TestNameIsFreeOnceASessionHasEnded(t *testing.T) {
+	var all Sessions
+	defer all.Close()
+	cfg := SessionConfig{Name: "n", Master: address, FrameworkInfo: frameworkInfo(), Handler: HandlerFuncs{}, MaxResubscribes: -1, Transport: newTransport(t, new(memnet.Network), nil)}
+	ended, err := NewSession(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ended.Run(t.Context()); !errors.Is(err, ErrGaveUp) { // nobody listens
+		t.Fatal(err)
+	}
+	all.running = map[string]*Session{"n": ended} // as it is until its goroutine gets round to it
+	if _, ok := all.Get("n"); ok || len(all.Names()) != 0 {
+		t.Errorf("it is still there: %q", all.Names())
+	}
+	s, err := all.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Result(); !errors.Is(err, ErrGaveUp) {
+		t.Error(err)
+	}
+}
+
 func TestHandlerFuncsGetTheirKindOfEvent(t *testing.T) {
 	var got []string
 	note := func(what string) error { got = append(got, what); return nil }

@@ -33,7 +33,7 @@ func (g *Sessions) Start(ctx context.Context, cfg SessionConfig) (*Session, erro
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running[s.Name()] != nil {
+	if _, ok := g.getLocked(s.Name()); ok {
 		return nil, fmt.Errorf("session %q: %w", s.Name(), ErrNameTaken)
 	}
 	if g.running == nil {
@@ -44,7 +44,9 @@ func (g *Sessions) Start(ctx context.Context, cfg SessionConfig) (*Session, erro
 		_, _ = s.Run(ctx) // for Session.Result
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.running, s.Name())
+		if g.running[s.Name()] == s { // and not one that has followed it
+			delete(g.running, s.Name())
+		}
 	})
 	return s, nil
 }
@@ -53,8 +55,20 @@ func (g *Sessions) Start(ctx context.Context, cfg SessionConfig) (*Session, erro
 func (g *Sessions) Get(name string) (s *Session, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok = g.running[name]
-	return s, ok
+	return g.getLocked(name)
+}
+
+// getLocked leaves out a session that has ended already: whoever has waited for its end may use its name.
+func (g *Sessions) getLocked(name string) (s *Session, ok bool) {
+	if s = g.running[name]; s == nil {
+		return nil, false
+	}
+	select {
+	case <-s.Done():
+		return nil, false
+	default:
+		return s, true
+	}
 }
 
 // Names returns the names of the running sessions, sorted.
@@ -63,7 +77,9 @@ func (g *Sessions) Names() []string {
 	defer g.mu.Unlock()
 	var names []string
 	for name := range g.running {
-		names = append(names, name)
+		if _, ok := g.getLocked(name); ok {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
