@@ -199,6 +199,7 @@ func (a *Allocator) uncount(ag *agent) {
 	a.sorter.addTotal(ag.scalar, -1)
 	for top, q := range ag.reserved {
 		a.quota(top).reserved.add(q, -1)
+		a.forgetQuota(top)
 	}
 	ag.scalar, ag.reserved = nil, nil
 }
@@ -303,6 +304,7 @@ func (a *Allocator) clientOf(f *framework, role string) *client {
 			framework: f, role: a.sorter.node(role), held: Quantities{}, filtered: map[*agent]struct{}{},
 			allocation: &mesospb.Resource_AllocationInfo{Role: &role},
 		}
+		c.role.clients++
 		f.clients[role] = c
 	}
 	return c
@@ -312,6 +314,7 @@ func (a *Allocator) clientOf(f *framework, role string) *client {
 func (a *Allocator) forgetIfIdle(c *client) {
 	if !c.subscribed && c.held.isZero() {
 		delete(c.framework.clients, c.role.path)
+		a.sorter.leave(c.role)
 	}
 }
 
@@ -341,6 +344,7 @@ func (a *Allocator) RemoveFramework(id string) {
 		if !c.held.isZero() {
 			a.sorter.hold(c, c.held.Clone(), -1)
 		}
+		a.sorter.leave(c.role)
 	}
 	delete(a.frameworks, id)
 }

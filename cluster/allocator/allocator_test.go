@@ -653,3 +653,34 @@ func BenchmarkIdleRoundAllDeclined(b *testing.B) {
 		a.Allocate(t0)
 	}
 }
+
+// Clients that come with ever new roles leave nothing that would have to be searched.
+func TestRolesThatNobodyHasAreForgotten(t *testing.T) {
+	a := New(Config{Weights: map[string]float64{"weighed": 2}})
+	a.AddAgent("S0", machine(4, 100), nil)
+	for i := range 100 {
+		id := fmt.Sprint("F", i)
+		a.AddFramework(id, wants(fmt.Sprint("r", i), fmt.Sprint("r", i, "/sub/deep"), "common/x", "weighed"))
+		for _, o := range a.Allocate(t0) {
+			a.Recover(o.Framework, o.Agent, o.Resources, nil)
+		}
+		if i%2 == 0 {
+			a.UpdateFramework(id, wants("common"))
+		}
+		if i > 0 {
+			a.RemoveFramework(fmt.Sprint("F", i-1))
+		}
+	}
+	if n := len(a.sorter.nodes); n > 10 || len(a.sorter.root.children) > 5 {
+		t.Errorf("%d roles are known still, %d at the top", n, len(a.sorter.root.children))
+	}
+	a.RemoveFramework("F99")
+	if len(a.sorter.nodes) != 0 || len(a.sorter.root.children) != 0 || len(a.quotas) != 0 {
+		t.Errorf("in the end: roles %v, quota of %v", a.sorter.nodes, a.quotas)
+	}
+	a.AddFramework("F", wants("weighed"))
+	if got := a.Weights()["weighed"]; got != 2 || a.sorter.nodes["weighed"].weight != 2 {
+		t.Errorf("the weight is %v", got)
+	}
+	expect(t, a.Allocate(t0), "F@S0(weighed) cpus:4; mem:100")
+}

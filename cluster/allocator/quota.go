@@ -29,6 +29,7 @@ func (a *Allocator) SetQuota(role string, guarantees, limits Quantities) {
 		ag.counted, ag.recount = nil, false
 		a.changed(ag)
 	}
+	a.forgetQuota(role)
 	a.touchAll()
 }
 
@@ -71,16 +72,25 @@ func (a *Allocator) quota(top string) *quota {
 	return q
 }
 
+// forgetQuota drops what is known of a top-level role that has nothing and is promised nothing.
+func (a *Allocator) forgetQuota(top string) {
+	if q := a.quotas[top]; q != nil && len(q.guarantees)+len(q.limits) == 0 && q.reserved.isZero() && q.unreserved.isZero() {
+		delete(a.quotas, top)
+	}
+}
+
 // consume notes unreserved resources that frameworks got or gave back.
 func (a *Allocator) consume(list []*mesospb.Resource, sign int64) {
 	for _, r := range list {
 		if !countsUnreserved(r) {
 			continue
 		}
-		q := a.quota(topOf(resources.AllocationRole(r))).unreserved
+		top := topOf(resources.AllocationRole(r))
+		q := a.quota(top).unreserved
 		name := r.GetName()
 		if q[name] += sign * resources.ToFixed(r.GetScalar().GetValue()); q[name] == 0 {
 			delete(q, name)
+			a.forgetQuota(top)
 		}
 	}
 }

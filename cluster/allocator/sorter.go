@@ -29,6 +29,7 @@ type node struct {
 	children []*node // sorted
 	own      *node   // the "." child; nil before the first client
 	ready    []*client
+	clients  int // of this leaf, ready or not
 
 	weight float64
 	held   Quantities
@@ -56,6 +57,26 @@ func (s *sorter) node(role string) *node {
 		n.settle(n.own)
 	}
 	return n.own
+}
+
+// leave notes that a leaf has a client less. Roles without clients, subroles and anything held are forgotten, with the way to them.
+func (s *sorter) leave(leaf *node) {
+	if leaf.clients--; leaf.clients > 0 || !leaf.held.isZero() {
+		return
+	}
+	leaf.parent.own = nil
+	for n := leaf; n.parent != nil; {
+		parent := n.parent
+		parent.children = slices.DeleteFunc(parent.children, func(k *node) bool { return k == n })
+		if n != leaf {
+			delete(s.nodes, n.path)
+		}
+		n.parent = nil
+		if len(parent.children) > 0 {
+			break
+		}
+		n = parent
+	}
 }
 
 func (s *sorter) role(path string) *node {

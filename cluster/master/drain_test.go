@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -133,4 +134,34 @@ func TestFlagsTellWhatIsConfigured(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAgentsThatHaveBeenAwayForTwoWeeksAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, Config{AllocationInterval: time.Hour, HeartbeatInterval: time.Hour})
+		a, b := w.agent("a"), w.agent("b")
+		f := w.subscribe(frameworkInfo())
+		f.call(&schedulerpb.Call{Type: schedulerpb.Call_SUPPRESS.Enum()})
+		if err := w.MarkUnreachable(t.Context(), a.id); err != nil {
+			t.Fatal(err)
+		}
+		w.mustOperate(&masterpb.Call{Type: masterpb.Call_MARK_AGENT_GONE.Enum(), MarkAgentGone: &masterpb.Call_MarkAgentGone{AgentId: &mesospb.AgentID{Value: &b.id}}})
+		state := func(agent string) mesospb.TaskState {
+			f.reconcile("t", agent)
+			for {
+				e := f.next()
+				if s := e.GetUpdate().GetStatus(); s != nil {
+					return s.GetState()
+				}
+			}
+		}
+		time.Sleep(13 * 24 * time.Hour)
+		if x, y := state(a.id), state(b.id); x != mesospb.TaskState_TASK_UNREACHABLE || y != mesospb.TaskState_TASK_GONE_BY_OPERATOR {
+			t.Errorf("after 13 days: %v, %v", x, y)
+		}
+		time.Sleep(25 * time.Hour)
+		if x, y := state(a.id), state(b.id); x != mesospb.TaskState_TASK_UNKNOWN || y != mesospb.TaskState_TASK_UNKNOWN {
+			t.Errorf("after two weeks: %v, %v", x, y)
+		}
+	})
 }

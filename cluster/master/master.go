@@ -72,6 +72,7 @@ type state struct {
 	gone        map[string]time.Time
 	recovered   map[string]*lostAgent // admitted by a predecessor, not back yet
 	recovery    *loop.Timer
+	pruning     *loop.Timer
 	term        *term // what writes to the registry; nil unless the master leads
 
 	offers        map[string]*offer
@@ -277,6 +278,7 @@ func (m *Master) SetLeader(info *mesospb.MasterInfo) error {
 // abdicate ends everything, as the end of the process does in Mesos.
 func (m *Master) abdicate() {
 	m.recovery.Stop()
+	m.pruning.Stop()
 	m.logLevelTimer.Stop()
 	for _, id := range sortedKeys(m.frameworks) {
 		f := m.frameworks[id]

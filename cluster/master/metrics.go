@@ -130,6 +130,7 @@ func (m *Master) flags() map[string]string {
 		"port":                                   itoa(int(m.Info().GetPort())),
 		"offer_constraints_re2_max_program_size": itoa(allocator.MaxProgram),
 		"publish_per_framework_metrics":          "true",
+		"registry_gc_interval":                   text(registryInterval),
 		"registry_max_agent_age":                 text(maxRegistryAge),
 		"registry_max_agent_count":               itoa(maxRegistryAgents),
 		"recovery_agent_removal_limit":           "100%",

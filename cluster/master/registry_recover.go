@@ -22,6 +22,7 @@ import (
 const (
 	maxRegistryAgents = 100 << 10
 	maxRegistryAge    = 14 * 24 * time.Hour
+	registryInterval  = 15 * time.Minute // between two looks at them
 )
 
 // lead begins a term: the master takes over what its predecessor knew.
@@ -36,7 +37,7 @@ func (m *Master) lead() {
 			known[id] = &own
 		}
 	}
-	m.pruneRegistry()
+	m.pruneNowAndThen()
 	for _, role := range sortedKeys(d.quotas) {
 		q := d.quotas[role]
 		m.quotas[role] = q
@@ -55,6 +56,12 @@ func (m *Master) lead() {
 		m.log.Info("elected; waiting for agents to reregister", "agents", len(m.recovered), "for", m.cfg.AgentReregisterTimeout)
 		m.recovery = m.loop.After(m.cfg.AgentReregisterTimeout, m.giveUpRecovered)
 	}
+}
+
+// pruneNowAndThen prunes the registry, now and as long as the master leads.
+func (m *Master) pruneNowAndThen() {
+	m.pruneRegistry()
+	m.pruning = m.loop.After(registryInterval, m.pruneNowAndThen)
 }
 
 // pruneRegistry forgets agents that have been away for too long, or are too many.
