@@ -235,7 +235,11 @@ func (s *Server) Wipe() {
 }
 
 // Pause freezes the server: its connections stay open and nothing is answered. Continue thaws it.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	awaitStop(s.process.Process.Pid)
+}
 
 // Continue thaws a server that is paused.
 func (s *Server) Continue() { s.signal(syscall.SIGCONT) }

@@ -114,87 +114,22 @@ func TestConformanceOfAnEnsemble(t *testing.T) {
 	storetest.Run(t, backend("ensemble", nil, testzk.StartEnsemble(t, 3)...))
 }
 
-func put(t *testing.T, s store.Store, key, value string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	if _, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put(key, []byte(value))}}); err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-}
-
-func get(t *testing.T, s store.Store, key, value string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	if r, err := s.Get(ctx, key); err != nil || string(r.Value) != value {
-		t.Fatalf("get %q: %q, %v; want %q", key, r.Value, err, value)
-	}
-}
-
 func TestASilentServerLeavesACommitUncertain(t *testing.T) {
 	server := testzk.Start(t)
 	s := open(t, config("/silent", server))
-	put(t, s, "a", "1")
-	server.Pause()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put("a", []byte("2"))}})
-	server.Continue()
-	if !errors.Is(err, store.ErrUncertain) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("commit: %v", err)
-	}
-	put(t, s, "a", "3")
-	get(t, s, "a", "3")
+	storetest.Silence(t, s, server.Pause, server.Continue)
 }
 
 // Commits and watches go on after the server was down.
 func TestARestartOfTheServerIsSurvived(t *testing.T) {
 	server := testzk.Start(t)
 	s := open(t, config("/restart", server))
-	put(t, s, "before", "1")
-	_, revision, err := s.List(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	watching, seen := make(chan struct{}), make(chan error, 1)
-	go func() {
-		var last error
-		for events, err := range s.Watch(ctx, "", revision) {
-			switch last = err; {
-			case err != nil:
-			case events[0].Key == "first":
-				close(watching)
-			case events[0].Key == "after":
-				seen <- nil
-				return
-			}
-		}
-		seen <- fmt.Errorf("the watch ended: %w", errors.Join(last, ctx.Err()))
-	}()
-	put(t, s, "first", "1")
-	<-watching
-	server.Stop()
-	committed := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put("after", []byte("1"))}})
-		committed <- err
-	}()
-	server.Start()
-	if err := <-committed; err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-	if err := <-seen; err != nil {
-		t.Fatal(err)
-	}
-	get(t, s, "before", "1")
+	storetest.Restart(t, s, server.Stop, server.Start)
 }
 
 func TestAWatchFromBeforeTheLogIsTold(t *testing.T) {
 	s := open(t, config("/compact", testzk.Start(t)))
-	put(t, s, "first", "1")
+	storetest.Put(t, s, "first", "1")
 	first, err := s.Get(t.Context(), "first")
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +205,7 @@ func TestAnotherUserHasNoAccess(t *testing.T) {
 	server := testzk.Start(t)
 	cfg := config("/secret/store", server)
 	cfg.User, cfg.Password = "framework", "password"
-	put(t, open(t, cfg), "a", "1")
+	storetest.Put(t, open(t, cfg), "a", "1")
 	if data, _, err := admin(t, server).Get("/secret/store/records/@/a"); !errors.Is(err, zk.ErrNoAuth) {
 		t.Fatalf("somebody reads %q, %v", data, err)
 	}
@@ -283,7 +218,7 @@ func TestAnotherUserHasNoAccess(t *testing.T) {
 // What is stored is what was put, for whoever looks with zkCli.
 func TestRecordsAreReadable(t *testing.T) {
 	server := testzk.Start(t)
-	put(t, open(t, config("/readable", server)), "tasks/web.1", `{"state":"TASK_RUNNING"}`)
+	storetest.Put(t, open(t, config("/readable", server)), "tasks/web.1", `{"state":"TASK_RUNNING"}`)
 	data, _, err := admin(t, server).Get("/readable/records/tasks/web.1")
 	if err != nil || string(data) != `{"state":"TASK_RUNNING"}` {
 		t.Fatalf("%q, %v", data, err)

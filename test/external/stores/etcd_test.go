@@ -78,93 +78,28 @@ func TestASlowServerIsWaitedFor(t *testing.T) {
 	proxy := testetcd.StartProxy(t, testetcd.Start(t).Addr)
 	s := open(t, proxy.Addr, "/slow")
 	proxy.Delay(100 * time.Millisecond)
-	put(t, s, "a", "1")
-	get(t, s, "a", "1")
-}
-
-func put(t *testing.T, s store.Store, key, value string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	if _, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put(key, []byte(value))}}); err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-}
-
-func get(t *testing.T, s store.Store, key, value string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	if r, err := s.Get(ctx, key); err != nil || string(r.Value) != value {
-		t.Fatalf("get %q: %q, %v; want %q", key, r.Value, err, value)
-	}
+	storetest.Put(t, s, "a", "1")
+	storetest.Want(t, s, "a", "1")
 }
 
 func TestASilentServerLeavesACommitUncertain(t *testing.T) {
 	proxy := testetcd.StartProxy(t, testetcd.Start(t).Addr)
 	s := open(t, proxy.Addr, "/silent")
-	put(t, s, "a", "1")
-	proxy.Hold()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	_, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put("a", []byte("2"))}})
-	if !errors.Is(err, store.ErrUncertain) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("commit: %v", err)
-	}
-	proxy.Release()
-	put(t, s, "a", "3")
-	get(t, s, "a", "3")
+	storetest.Silence(t, s, proxy.Hold, proxy.Release)
 }
 
 // Commits and watches go on after the server was down.
 func TestARestartOfTheServerIsSurvived(t *testing.T) {
 	server := testetcd.Start(t)
 	s := open(t, server.Addr, "/restart")
-	put(t, s, "before", "1")
-	_, revision, err := s.List(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), storetest.Patience)
-	defer cancel()
-	watching, seen := make(chan struct{}), make(chan error, 1)
-	go func() {
-		var last error
-		for events, err := range s.Watch(ctx, "", revision) {
-			switch last = err; {
-			case err != nil:
-			case events[0].Key == "first":
-				close(watching)
-			case events[0].Key == "after":
-				seen <- nil
-				return
-			}
-		}
-		seen <- fmt.Errorf("the watch ended: %w", errors.Join(last, ctx.Err()))
-	}()
-	put(t, s, "first", "1")
-	<-watching
-	server.Stop()
-	committed := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(ctx, store.Batch{Ops: []store.Op{store.Put("after", []byte("1"))}})
-		committed <- err
-	}()
-	server.Start()
-	if err := <-committed; err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-	if err := <-seen; err != nil {
-		t.Fatal(err)
-	}
-	get(t, s, "before", "1")
+	storetest.Restart(t, s, server.Stop, server.Start)
 }
 
 func TestAWatchFromACompactedRevisionIsTold(t *testing.T) {
 	server := testetcd.Start(t)
 	s := open(t, server.Addr, "/compact")
-	put(t, s, "a", "1")
-	put(t, s, "a", "2")
+	storetest.Put(t, s, "a", "1")
+	storetest.Put(t, s, "a", "2")
 	r, err := s.Get(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +155,7 @@ func TestDamageIsTold(t *testing.T) {
 func TestRecordsAreReadable(t *testing.T) {
 	server := testetcd.Start(t)
 	s := open(t, server.Addr, "/readable")
-	put(t, s, "tasks/web.1", `{"state":"TASK_RUNNING"}`)
+	storetest.Put(t, s, "tasks/web.1", `{"state":"TASK_RUNNING"}`)
 	resp, err := server.Client().Get(t.Context(), "/readable/records/tasks/web.1")
 	if err != nil || len(resp.Kvs) != 1 || string(resp.Kvs[0].Value) != `{"state":"TASK_RUNNING"}` {
 		t.Fatalf("%v, %v", resp, err)
