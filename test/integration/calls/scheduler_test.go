@@ -3,6 +3,10 @@ package calls
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -115,6 +119,9 @@ func customExecutor(f *framework, c *cluster.Cluster, l *ledger, cd codec.Codec)
 	cfg := executor.Config{
 		FrameworkID: f.FrameworkID().GetValue(), ExecutorID: "custom", AgentEndpoint: agentNamed(f.t, c, "m1").Address,
 		HeartbeatInterval: 20 * time.Millisecond, Transport: transport.Config{Codec: cd, Tracer: beats{l, beaten, new(sync.Once)}},
+	}
+	if cd == codec.JSON { // once over a socket of the agent's, as in containers without a network
+		cfg.DomainSocket, cfg.AgentEndpoint = domainSocket(f.t, cfg.AgentEndpoint), "nowhere.invalid:1"
 	}
 	handler := executor.Handler{
 		Subscribing: func(context.Context, *executor.Session, *executorpb.Call_Subscribe) error { subscribing++; return nil },
@@ -241,4 +248,45 @@ func failover(f *framework, c *cluster.Cluster, tr *transport.Client) {
 	next.event(schedulerpb.Event_SUBSCRIBED)
 	f.event(schedulerpb.Event_ERROR)
 	next.must(next.Teardown(next.ctx))
+}
+
+// domainSocket returns the path of a socket that leads to an address.
+func domainSocket(t *testing.T, address string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "agent.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pumps sync.WaitGroup
+	pump := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+		_ = from.Close()
+	}
+	pumps.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			pumps.Go(func() { pump(far, near) })
+			pumps.Go(func() { pump(near, far) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		pumps.Wait()
+		_ = os.RemoveAll(dir)
+	})
+	return path
 }
