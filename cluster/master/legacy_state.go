@@ -63,7 +63,7 @@ func (m *Master) legacyState() object {
 	for _, name := range sortedKeys(all) {
 		flags.add(name, all[name])
 	}
-	return object{
+	o := object{
 		{"version", Version},
 		{"start_time", number(seconds(m.started))},
 		{"elected_time", number(seconds(m.elected))},
@@ -86,6 +86,13 @@ func (m *Master) legacyState() object {
 		{"orphan_tasks", []object{}},
 		{"unregistered_frameworks", []object{}},
 	}
+	if m.cfg.Domain != nil {
+		o.add("domain", protoJSON(m.cfg.Domain))
+	}
+	if m.cfg.LogFile != "" {
+		o.add("external_log_file", m.cfg.LogFile)
+	}
+	return o
 }
 
 // legacyRecovered are the agents that are not back after a failover of the master.

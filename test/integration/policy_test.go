@@ -95,3 +95,30 @@ func TestPoliciesThatCannotBeMeantAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// stateOf reads /state of the master.
+func stateOf(t *testing.T, c *cluster.Cluster) (state map[string]any) {
+	t.Helper()
+	resp, err := http.Get("http://" + c.Master() + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+func TestStateTellsWhereTheMasterIsAndLogs(t *testing.T) {
+	c := start(t, cluster.Config{Agents: []cluster.AgentConfig{}, Domain: "eu/a", LogDir: t.TempDir()})
+	s := stateOf(t, c)
+	domain, _ := json.Marshal(s["domain"])
+	if string(domain) != `{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"a"}}}` || !strings.HasSuffix(s["external_log_file"].(string), "/master.log") {
+		t.Errorf("domain %s, log %v", domain, s["external_log_file"])
+	}
+	c = start(t, cluster.Config{Agents: []cluster.AgentConfig{}})
+	if s := stateOf(t, c); s["domain"] != nil || s["external_log_file"] != nil {
+		t.Errorf("domain %v, log %v of a master without", s["domain"], s["external_log_file"])
+	}
+}
