@@ -245,7 +245,7 @@ func (a *simAgent) die() {
 func (w *world) detached(task, agent string) {
 	r := w.master.agents[agent]
 	patience := w.user.patience(instanceOf(task))
-	const late = 30 * time.Second // what the engine has not heard yet, because the store is slow or it was not there
+	const late = time.Minute // what the engine has not heard yet, because the store is slow or it was not there
 	switch {
 	case patience == 1: // by command
 	case patience == 0, (r.lost.IsZero() || w.now.Sub(r.lost) < patience) && w.now.Sub(r.back) > late:
