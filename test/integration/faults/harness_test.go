@@ -45,6 +45,7 @@ type config struct {
 	taskTime time.Duration
 	media    codec.Codec
 	replace  bool // tasks that are unreachable
+	alone    bool // no framework but those of the test
 	change   func(*cluster.Config)
 }
 
@@ -75,9 +76,14 @@ func inWorld(t *testing.T, cfg config, test func(w *world)) {
 			t.Fatal(err)
 		}
 		w.Cluster = c
-		w.batch = w.startBatch(cfg)
+		if !cfg.alone {
+			w.batch = w.startBatch(cfg)
+		}
 		defer func() { // also of a test that fails, or its bubble would wait for ever
-			w.batch.stop()
+			if w.batch != nil {
+				w.batch.stop()
+			}
+			w.line.close()
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
@@ -171,7 +177,6 @@ func (w *world) startBatch(cfg config) *batch {
 		b.session.Stop(nil)
 		<-ended
 		tr.Close()
-		w.line.close()
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, t := range b.trouble {
