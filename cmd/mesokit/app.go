@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -94,10 +95,22 @@ func withAPI(run func(cmd *cobra.Command, c *apiclient.Client, args []string) er
 		}
 		defer c.Close()
 		err = run(cmd, c, args)
+		if _, unreachable := errors.AsType[*apiclient.UnreachableError](err); !unreachable {
+			tellTrouble(cmd, c)
+		}
 		if _, told := errors.AsType[*exitError](err); !told && err != nil && cmd.Context().Err() != nil {
 			return &exitError{exitInterrupted, errors.New("interrupted")}
 		}
 		return advise(err)
+	}
+}
+
+// tellTrouble warns of what keeps the scheduler from acting, such as a store that fails: what commands show, or wait for, does not tell.
+func tellTrouble(cmd *cobra.Command, c *apiclient.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), time.Second)
+	defer cancel()
+	if st, err := c.Status(ctx); err == nil && st.Trouble != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: the scheduler at %s has trouble: %s\n", c.Address(), st.Trouble)
 	}
 }
 
@@ -298,7 +311,7 @@ func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) erro
 			since = *i.Changed
 		}
 		if i.Failures > 0 {
-			last = fmt.Sprintf("failure %d: %s", i.Failures, i.Failure)
+			last = strings.TrimSuffix(fmt.Sprintf("failure %d: %s", i.Failures, i.Failure), ": ")
 		}
 		t.AppendRow(table.Row{i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), clip(last)})
 	}

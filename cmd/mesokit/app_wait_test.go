@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -37,6 +40,28 @@ func TestExplanationsAreShownInWords(t *testing.T) {
 	for _, want := range []string{"web/3: no offer fits", "1 offer of 1 agent\n", "constraint rack IS r2, such as a1", "draining, such as abc-S1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+func TestCommandsTellWhatTroubleTheSchedulerHas(t *testing.T) {
+	for trouble, want := range map[string]string{
+		`"trouble":"the store: no space left"`: "has trouble: the store: no space left",
+		`"guarded":true`:                       "see mesokit app guard",
+		`"leading":true`:                       "There are no applications. Try",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if r.URL.Path == "/v1/status" {
+				fmt.Fprintf(w, `{"running":true,%s}`, trouble)
+				return
+			}
+			fmt.Fprint(w, `{"items":[]}`)
+		}))
+		got := mesokit(t, t.Context(), "app", "ls", "--api", srv.URL)
+		srv.Close()
+		if got.code != 0 || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: exit code %d, %s; want %q", trouble, got.code, got.stderr, want)
 		}
 	}
 }

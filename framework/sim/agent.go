@@ -245,10 +245,9 @@ func (a *simAgent) die() {
 func (w *world) detached(task, agent string) {
 	r := w.master.agents[agent]
 	patience := w.user.patience(instanceOf(task))
-	const late = time.Minute // what the engine has not heard yet, because the store is slow or it was not there
 	switch {
 	case patience == 1: // by command
-	case patience == 0, (r.lost.IsZero() || w.now.Sub(r.lost) < patience) && w.now.Sub(r.back) > late:
+	case patience == 0, r.lost.IsZero() && w.now.Sub(r.back) > late, !r.lost.IsZero() && w.now.Sub(r.lost) < patience:
 		w.fail("task %s on %s, away since %v, is given up", task, agent, r.lost)
 	}
 	w.replaced[task] = true

@@ -40,8 +40,12 @@ type registration struct {
 	state agentState
 	since time.Time
 	lost  time.Time // since when it was thought unreachable and was not heard of; zero: it is there
-	back  time.Time // when it has come back last
+	// back is when it has come back last, before since when it had been away.
+	back, before time.Time
 }
+
+// late is for how long the engine may not have heard of a return, because the store is slow or there is no scheduler.
+const late = time.Minute
 
 type agentState int
 
@@ -445,7 +449,9 @@ func (m *simMaster) lose(id string, r *registration) {
 	m.w.logf("agent %s is unreachable", id)
 	r.state, r.since = unreachable, m.w.now
 	if r.lost.IsZero() {
-		r.lost = m.w.now
+		if r.lost = m.w.now; m.w.now.Sub(r.back) < late {
+			r.lost = r.before // it was back for too short a time to be noticed by everybody
+		}
 	}
 	r.agent.link++
 	for _, t := range slices.Sorted(maps.Keys(m.tasks)) {
@@ -488,7 +494,10 @@ func (m *simMaster) reregistered(a *simAgent) bool {
 		return m.up
 	}
 	was := r.state
-	r.state, r.since, r.lost, r.back = registered, m.w.now, time.Time{}, m.w.now
+	if !r.lost.IsZero() {
+		r.back, r.before = m.w.now, r.lost
+	}
+	r.state, r.since, r.lost = registered, m.w.now, time.Time{}
 	m.w.logf("agent %s re-registers", a.id)
 	for _, id := range slices.Sorted(maps.Keys(m.tasks)) {
 		if t := m.tasks[id]; t.agent == a.id && a.tasks[id] == nil && !t.terminal {
