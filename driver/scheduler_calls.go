@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -55,9 +56,13 @@ func (d *MesosSchedulerDriver) AcceptOffers(offerIDs []*mesospb.OfferID, operati
 func (d *MesosSchedulerDriver) accept(op string, offerIDs []*mesospb.OfferID, operations []*mesospb.Offer_Operation, filters *mesospb.Filters) (mesospb.Status, error) {
 	d.spend(offerIDs...) // before the call, or Abort meanwhile would decline what is being accepted
 	status, err := d.call(op, scheduler.Accept(offerIDs, filters, operations...))
-	if _, stopped := errors.AsType[*StateError](err); err != nil && !stopped && !maybeTaken(err) {
+	if _, stopped := errors.AsType[*StateError](err); err == nil || stopped {
+		return status, err
+	}
+	if !maybeTaken(err) {
 		d.lose(operations, err)
 	}
+	d.giveBack(slices.Clone(offerIDs), filters, err)
 	return status, err
 }
 
@@ -112,7 +117,11 @@ func (d *MesosSchedulerDriver) DeclineOffer(offerID *mesospb.OfferID, filters *m
 
 func (d *MesosSchedulerDriver) decline(op string, offerIDs []*mesospb.OfferID, filters *mesospb.Filters) (mesospb.Status, error) {
 	d.spend(offerIDs...)
-	return d.call(op, scheduler.Decline(offerIDs, filters))
+	status, err := d.call(op, scheduler.Decline(offerIDs, filters))
+	if _, stopped := errors.AsType[*StateError](err); err != nil && !stopped {
+		d.giveBack(slices.Clone(offerIDs), filters, err)
+	}
+	return status, err
 }
 
 // KillTask implements SchedulerDriver.

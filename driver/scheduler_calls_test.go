@@ -187,9 +187,85 @@ func TestTasksThatReachNoMasterAreAnswered(t *testing.T) {
 				if diff := cmp.Diff(tc.updates, r.calls.took()); diff != "" {
 					t.Errorf("callbacks (-want +got):\n%s", diff)
 				}
-				// They have no uuid and are not acknowledged.
-				if got := r.session.took(); len(got) != 1 {
-					t.Errorf("sent %q, want nothing but the ACCEPT", got)
+				// They have no uuid and are not acknowledged. The offer is given back if the master still has it out, but not before the ACCEPT.
+				sent := r.session.took()
+				time.Sleep(giveBackLate)
+				synctest.Wait()
+				late := r.session.took()
+				switch {
+				case tc.err == nil || errors.Is(tc.err, ErrDisconnected):
+					if len(sent) != 1 || late != nil {
+						t.Errorf("sent %q, later %q; want nothing but the ACCEPT", sent, late)
+					}
+				case tc.updates != nil:
+					if len(sent) != 2 || sent[1] != "DECLINE O1" {
+						t.Errorf("sent %q, want the ACCEPT and a DECLINE", sent)
+					}
+				default:
+					if len(sent) != 1 || len(late) != 1 || late[0] != "DECLINE O1" {
+						t.Errorf("sent %q, later %q; want the ACCEPT, and a DECLINE when it must have arrived", sent, late)
+					}
+				}
+			})
+		})
+	}
+}
+
+// An offer that the scheduler thinks no more of must not be held for it.
+func TestOffersAreGivenBackUntilTheMasterTakesThem(t *testing.T) {
+	busy := &transport.StatusError{URL: "http://m/api", Code: http.StatusServiceUnavailable}
+	for name, spend := range map[string]func(SchedulerDriver) error{
+		"launch": func(d SchedulerDriver) error {
+			_, err := d.LaunchTasks([]*mesospb.OfferID{offerID("O1")}, []*mesospb.TaskInfo{task("T1")}, nil)
+			return err
+		},
+		"decline": func(d SchedulerDriver) error { _, err := d.DeclineOffer(offerID("O1"), nil); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil).start()
+				defer r.stop()
+				left := 4
+				r.session.answers(func(context.Context, *schedulerpb.Call) error {
+					if left--; left >= 0 {
+						return busy
+					}
+					return nil
+				})
+				if err := spend(r.driver); !errors.Is(err, transport.ErrUnavailable) {
+					t.Errorf("got %v", err)
+				}
+				time.Sleep(time.Hour)
+				if got := r.session.took(); len(got) != 5 || got[4] != "DECLINE O1" {
+					t.Errorf("sent %q, want to go on until the fifth is taken, and no longer", got)
+				}
+			})
+		})
+	}
+}
+
+func TestNothingIsGivenBackThatIsVoid(t *testing.T) {
+	busy := &transport.StatusError{URL: "http://m/api", Code: http.StatusServiceUnavailable}
+	for name, end := range map[string]func(r *rig){
+		"disconnected": func(r *rig) { r.session.sink.disconnected(errors.New("eof")); r.session.sink.event(subscribed("M2")) },
+		"stopped":      func(r *rig) { _, _ = r.driver.Stop(true); _, _ = r.driver.Join() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil).start()
+				defer r.stop()
+				r.session.answers(func(context.Context, *schedulerpb.Call) error { return busy })
+				_, _ = r.driver.DeclineOffer(offerID("O1"), nil)
+				time.Sleep(time.Second)
+				began := time.Now()
+				end(r)
+				if took := time.Since(began); took != 0 {
+					t.Errorf("it held up the end for %v", took)
+				}
+				r.session.took()
+				time.Sleep(time.Hour)
+				if got := r.session.took(); got != nil {
+					t.Errorf("sent %q", got)
 				}
 			})
 		})

@@ -36,7 +36,7 @@ type SchedulerDriver interface {
 	RequestResources(requests []*mesospb.Request) (mesospb.Status, error)
 	// LaunchTasks launches tasks on offers of one agent; what they leave of the offers is refused as filters say (nil: for five
 	// seconds). Without tasks the offers are declined. If the call does not reach a master or is refused, tasks get a TASK_LOST, or
-	// TASK_DROPPED for PARTITION_AWARE frameworks, beside the error.
+	// TASK_DROPPED for PARTITION_AWARE frameworks, beside the error, and the offers are given back.
 	LaunchTasks(offerIDs []*mesospb.OfferID, tasks []*mesospb.TaskInfo, filters *mesospb.Filters) (mesospb.Status, error)
 	// AcceptOffers performs operations on offers of one agent, in their order; otherwise it is like LaunchTasks.
 	AcceptOffers(offerIDs []*mesospb.OfferID, operations []*mesospb.Offer_Operation, filters *mesospb.Filters) (mesospb.Status, error)

@@ -27,7 +27,6 @@ type classic struct {
 	open     map[string]*mesospb.AgentID
 	finished map[string]bool
 	uuids    map[string]bool
-	held     []*mesospb.OfferID
 	inside   bool
 }
 
@@ -51,7 +50,6 @@ func (c *classic) ResourceOffers(d driver.SchedulerDriver, offers []*mesospb.Off
 	defer c.enter()()
 	for _, o := range offers {
 		c.mu.Lock()
-		c.held = append(c.held, o.Id)
 		var tasks []*mesospb.TaskInfo
 		if len(c.open)+len(c.finished) < c.want && resources.CPUs(o.GetResources()) >= 1 {
 			c.launched++
@@ -92,19 +90,14 @@ func (c *classic) StatusUpdate(d driver.SchedulerDriver, s *mesospb.TaskStatus) 
 	}
 }
 
-// reconcile asks for the tasks that are open, and gives back offers that the master may think are here, as what was said of them may be lost.
+// reconcile asks for the tasks that are open. Offers are no concern of its: the driver gives back what calls that failed have not used.
 func (c *classic) reconcile(d driver.SchedulerDriver) {
 	c.mu.Lock()
-	held := c.held
-	c.held = nil
 	var ask []*mesospb.TaskStatus
 	for id, agent := range c.open {
 		ask = append(ask, &mesospb.TaskStatus{TaskId: &mesospb.TaskID{Value: proto.String(id)}, AgentId: agent, State: mesospb.TaskState_TASK_STAGING.Enum()})
 	}
 	c.mu.Unlock()
-	for _, id := range held {
-		_, _ = d.DeclineOffer(id, driver.RefuseFor(0))
-	}
 	if len(ask) > 0 {
 		_, _ = d.ReconcileTasks(ask)
 	}
@@ -119,6 +112,8 @@ func TestTheClassicDriverComesThrough(t *testing.T) {
 		"acknowledgements that are lost":      {"call lose p=0.5 seed=6 type=ACKNOWLEDGE for=5m"},
 		"acknowledgements that are refused":   {"call answer status=503 p=0.5 seed=5 type=ACKNOWLEDGE for=5m"},
 		"calls whose answers are cut":         {"call cut p=0.3 seed=4 type=AC*"},
+		"calls that are refused":              {"call answer status=503 p=0.5 seed=5 type=ACCEPT", "call answer status=429 p=0.5 seed=6 type=DECLINE"},
+		"calls that are reset":                {"call reset p=0.4 seed=3 type=ACCEPT", "call reset p=0.4 seed=7 type=DECLINE"},
 		"updates late, twice and in disorder": {"update duplicate p=0.3 seed=1", "update delay time=12s p=0.4 seed=2", "update reorder window=4 time=20s"},
 	} {
 		for kind, media := range media {
