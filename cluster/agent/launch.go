@@ -32,7 +32,7 @@ func (a *Agent) startProcess(c *container, l launch) (*process.Process, *contain
 	}
 	p, err := a.spawner.Start(spec)
 	if err != nil && !errors.Is(err, process.ErrClosed) {
-		spec.Path, spec.Args = shell, failing(spec.Path, err)
+		spec.Path, spec.Args, spec.Limits = shell, failing(spec.Path, err), nil
 		p, err = a.spawner.Start(spec)
 	}
 	if err := output.started(err == nil); err != nil {

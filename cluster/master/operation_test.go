@@ -178,6 +178,22 @@ func TestOperationsThatAreRefused(t *testing.T) {
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_CREATE_DISK.Enum(), CreateDisk: &mesospb.Offer_Operation_CreateDisk{
 				Source: resources.NewDisk(1), TargetType: mesospb.Resource_DiskInfo_Source_MOUNT.Enum()}}), "not managed by a resource provider"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_DESTROY_DISK.Enum(), DestroyDisk: &mesospb.Offer_Operation_DestroyDisk{Source: resources.NewDisk(1)}}), "not managed by a resource provider"},
+			{createDisk(nil), "does not contain"}, // well formed, but nobody offers it
+			{createDisk(func(c *mesospb.Offer_Operation_CreateDisk) {
+				c.Source.Disk.Source.Type = mesospb.Resource_DiskInfo_Source_PATH.Enum()
+			}), "is not a RAW disk resource"},
+			{createDisk(func(c *mesospb.Offer_Operation_CreateDisk) {
+				c.TargetType = mesospb.Resource_DiskInfo_Source_PATH.Enum()
+			}), "neither MOUNT or BLOCK"},
+			{createDisk(func(c *mesospb.Offer_Operation_CreateDisk) { c.TargetProfile = nil }), "'target_profile' must be set"},
+			{createDisk(func(c *mesospb.Offer_Operation_CreateDisk) { c.Source.Disk.Source.Profile = proto.String("fast") }), "'target_profile' must not be set"},
+			{destroyDisk(func(r *mesospb.Resource) {
+				r.Disk.Persistence = &mesospb.Resource_DiskInfo_Persistence{Id: proto.String("v")}
+			}), "destroy the persistent volume first"},
+			{destroyDisk(func(r *mesospb.Resource) { r.Disk.Source.Id = nil }), "not backed by a CSI volume"},
+			{destroyDisk(func(r *mesospb.Resource) {
+				r.Disk.Source.Type, r.Disk.Source.Path = mesospb.Resource_DiskInfo_Source_PATH.Enum(), &mesospb.Resource_DiskInfo_Source_Path{Root: proto.String("/x")}
+			}), "neither a MOUNT, BLOCK nor RAW"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_UNKNOWN.Enum()}), "Unknown operation"},
 		} {
 			f.accept(f.offers(), 0, tc.op)
@@ -192,6 +208,28 @@ func TestOperationsThatAreRefused(t *testing.T) {
 			t.Errorf("got %v", s)
 		}
 	})
+}
+
+// ofProvider is a RAW disk of a resource provider.
+func ofProvider() *mesospb.Resource {
+	r := resources.NewDisk(1, resources.WithRole("eng"))
+	r.ProviderId = &mesospb.ResourceProviderID{Value: proto.String("rp")}
+	r.Disk = &mesospb.Resource_DiskInfo{Source: &mesospb.Resource_DiskInfo_Source{Type: mesospb.Resource_DiskInfo_Source_RAW.Enum(), Id: proto.String("csi")}}
+	return r
+}
+
+func createDisk(edit func(*mesospb.Offer_Operation_CreateDisk)) *mesospb.Offer_Operation {
+	c := &mesospb.Offer_Operation_CreateDisk{Source: ofProvider(), TargetType: mesospb.Resource_DiskInfo_Source_MOUNT.Enum(), TargetProfile: proto.String("fast")}
+	if edit != nil {
+		edit(c)
+	}
+	return &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_CREATE_DISK.Enum(), Id: opID("op"), CreateDisk: c}
+}
+
+func destroyDisk(edit func(*mesospb.Resource)) *mesospb.Offer_Operation {
+	r := ofProvider()
+	edit(r)
+	return &mesospb.Offer_Operation{Type: mesospb.Offer_Operation_DESTROY_DISK.Enum(), Id: opID("op"), DestroyDisk: &mesospb.Offer_Operation_DestroyDisk{Source: r}}
 }
 
 func TestVolumesGrowAndShrink(t *testing.T) {

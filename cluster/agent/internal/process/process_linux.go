@@ -2,6 +2,8 @@ package process
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -17,8 +19,51 @@ func attributes(spec Spec) *syscall.SysProcAttr {
 
 func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-func setLimit(pid int, l Limit) error {
-	return unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil)
+// startLimited starts a process with its limits. It is traced until they are set, for it must not run a single instruction before.
+func startLimited(spec Spec, attr *os.ProcAttr) (*os.Process, error) {
+	attr.Sys.Ptrace = len(spec.Limits) > 0
+	p, err := os.StartProcess(spec.Path, spec.Args, attr)
+	if attr.Sys.Ptrace && errors.Is(err, unix.EPERM) { // where nobody may trace, limits come a moment late
+		attr.Sys.Ptrace = false
+		p, err = os.StartProcess(spec.Path, spec.Args, attr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if attr.Sys.Ptrace {
+		err = awaitStop(p.Pid)
+	}
+	for _, l := range spec.Limits {
+		if e := unix.Prlimit(p.Pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); e != nil {
+			err = errors.Join(err, fmt.Errorf("process: resource limit %d of %d, at most %d: %w", l.Resource, l.Soft, l.Hard, e))
+		}
+	}
+	if err == nil && attr.Sys.Ptrace {
+		err = unix.PtraceDetach(p.Pid)
+	}
+	if err != nil {
+		_ = p.Kill()
+		_, _ = p.Wait()
+		return nil, err
+	}
+	return p, nil
+}
+
+// awaitStop waits until a traced process has stopped in front of its first instruction.
+func awaitStop(pid int) error {
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return fmt.Errorf("process: waiting for its start: %w", err)
+		case status.Stopped():
+			return nil
+		default:
+			return fmt.Errorf("process: it ended as it was started: %v", status)
+		}
+	}
 }
 
 // stat is what the tree needs of /proc/PID/stat.

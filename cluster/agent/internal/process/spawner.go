@@ -104,7 +104,7 @@ func start(spec Spec) (*Process, error) {
 		}
 		files[i] = null
 	}
-	p, err := os.StartProcess(spec.Path, spec.Args, &os.ProcAttr{
+	p, err := startLimited(spec, &os.ProcAttr{
 		Dir:   spec.Dir,
 		Env:   spec.Env,
 		Files: files,
@@ -112,9 +112,6 @@ func start(spec Spec) (*Process, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	for _, l := range spec.Limits {
-		_ = setLimit(p.Pid, l)
 	}
 	return &Process{root: root{pid: p.Pid, born: birth(p.Pid), mark: spec.Mark}, os: p}, nil
 }
