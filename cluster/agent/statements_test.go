@@ -112,6 +112,7 @@ func TestResourceLimitsOfTheSystemAreSet(t *testing.T) {
 	if got := readFile(t, sandboxOf(a, "limited")+"/stdout"); got != "64\n128\n0\n" {
 		t.Errorf("the limits are %q", got)
 	}
+	task = proto.CloneOf(task) // what was sent is never changed
 	task.TaskId.Value, task.Container.RlimitInfo.Rlimits[0].Soft = proto.String("absurd"), proto.Uint64(256)
 	m.send(link.RunTask{Framework: testFramework(), Task: task})
 	m.updateOf(t, "absurd", mesospb.TaskState_TASK_FAILED)
