@@ -85,7 +85,14 @@ func (r *running) until(what string, is func(*core.Snapshot) bool) {
 			return
 		}
 	}
-	r.t.Fatalf("waited in vain until %s; %+v", what, r.Status())
+	s := r.Snapshot()
+	for _, a := range s.Apps {
+		r.t.Logf("%s: %+v", a.Name, a.Counts)
+		for i := range a.All() {
+			r.t.Logf("%s/%d: %+v", i.App, i.Index, s.Why(i.App, i.Index))
+		}
+	}
+	r.t.Fatalf("waited in vain until %s; %+v, %d unanswered, orphans %v", what, r.Status(), s.Unanswered, s.Orphans)
 }
 
 func up(name string, n int) (string, func(*core.Snapshot) bool) {
