@@ -24,7 +24,8 @@ type Calls struct {
 	Caller
 }
 
-// Accept sends the ACCEPT call, see Accept.
+// Accept sends the ACCEPT call, see Accept. If it fails while the subscription lasts, the master may hold the offers for the framework
+// still: decline them, which it ignores for those that were used.
 func (c Calls) Accept(ctx context.Context, offers []*mesospb.OfferID, filters *mesospb.Filters, operations ...*mesospb.Offer_Operation) error {
 	return c.Call(ctx, Accept(offers, filters, operations...))
 }

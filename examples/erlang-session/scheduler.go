@@ -81,7 +81,9 @@ func (h *Handler) Event(ctx context.Context, s *scheduler.Session, event *schedu
 	case schedulerpb.Event_OFFERS:
 		for _, offer := range event.GetOffers().GetOffers() {
 			if err := h.offer(ctx, s, offer); err != nil {
-				h.Log.Warn("call failed", "error", err) // not the end: the offer comes again
+				h.Log.Warn("call failed", "error", err)
+				// Not the end. The master may still hold the offer for us; it ignores one that is used or void.
+				_ = s.Decline(ctx, scheduler.OfferIDs(offer), scheduler.RefuseSeconds(0))
 			}
 		}
 	case schedulerpb.Event_UPDATE: // the session acknowledges when Event returns
@@ -133,10 +135,13 @@ func (h *Handler) offer(ctx context.Context, s *scheduler.Session, offer *mesosp
 		return s.Decline(ctx, scheduler.OfferIDs(offer), nil)
 	}
 	name := h.waiting[0]
-	h.waiting = h.waiting[1:]
-	return s.Accept(ctx, scheduler.OfferIDs(offer), scheduler.RefuseSeconds(0), scheduler.Launch(&mesospb.TaskInfo{
+	err := s.Accept(ctx, scheduler.OfferIDs(offer), scheduler.RefuseSeconds(0), scheduler.Launch(&mesospb.TaskInfo{
 		Name: &name, TaskId: &mesospb.TaskID{Value: &name}, AgentId: offer.GetAgentId(), Resources: need, Executor: h.Executor,
 	}))
+	if err == nil {
+		h.waiting = h.waiting[1:] // if not, it has another try: a master refuses a task id that is taken
+	}
+	return err
 }
 
 // NewExecutorInfo describes an executor that agents fetch from a URI.

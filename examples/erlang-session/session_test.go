@@ -27,7 +27,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestMessagesBecomeTasksAndTheSessionStopsWithAValue(t *testing.T) {
+func TestMessagesBecomeTasksAndTheSessionStopsWithAValue(t *testing.T) { runBatch(t, "") }
+
+func TestABusyMasterIsAskedAgain(t *testing.T) {
+	runBatch(t, "call answer status=503 type=ACCEPT count=2")
+}
+
+// runBatch has three messages become tasks while a fault disturbs the calls.
+func runBatch(t *testing.T, fault string) {
+	t.Helper()
 	c, err := cluster.Start(t.Context(), cluster.Config{AllocationInterval: 50 * time.Millisecond, Agents: []cluster.AgentConfig{{Resources: "cpus:1;mem:256"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +45,11 @@ func TestMessagesBecomeTasksAndTheSessionStopsWithAValue(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if fault != "" {
+		if _, err := c.Faults().AddText(fault); err != nil {
+			t.Fatal(err)
+		}
+	}
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

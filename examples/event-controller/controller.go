@@ -147,7 +147,8 @@ func (c *Controller) offers(ctx context.Context, s *scheduler.Session, offers []
 		}
 		if err != nil {
 			c.Log.Warn("call failed", "error", err)
-			for _, t := range launch { // nothing was sent, or nobody knows: ask
+			_ = s.Decline(ctx, scheduler.OfferIDs(offer), scheduler.RefuseSeconds(0)) // the master may still hold it for us; it ignores one that is used or void
+			for _, t := range launch {                                                // nothing was sent, or nobody knows: ask
 				if err := s.Waiting().Reconcile(ctx, scheduler.ReconcileTask(t.GetTaskId(), t.GetAgentId())); err != nil {
 					return err
 				}

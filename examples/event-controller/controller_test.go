@@ -24,7 +24,15 @@ const tasks = `[
 	{"name": "big", "resources": {"cpu": 1, "mem": 128}, "command": {"cmd": "true"}}
 ]`
 
-func TestAllTasksOfAFileRunToTheirEnds(t *testing.T) {
+func TestAllTasksOfAFileRunToTheirEnds(t *testing.T) { runFile(t, "") }
+
+func TestABusyMasterIsAskedAgain(t *testing.T) {
+	runFile(t, "call answer status=503 type=ACCEPT count=2")
+}
+
+// runFile runs the tasks of the file while a fault disturbs the calls.
+func runFile(t *testing.T, fault string) {
+	t.Helper()
 	c, err := cluster.Start(t.Context(), cluster.Config{AllocationInterval: 50 * time.Millisecond, Agents: []cluster.AgentConfig{{Resources: "cpus:1;mem:256"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +42,11 @@ func TestAllTasksOfAFileRunToTheirEnds(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if fault != "" {
+		if _, err := c.Faults().AddText(fault); err != nil {
+			t.Fatal(err)
+		}
+	}
 	list, err := ParseTasks([]byte(tasks))
 	if err != nil {
 		t.Fatal(err)
