@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,8 +52,12 @@ func TestOperationsAreKeptUntilTheyAreAcknowledged(t *testing.T) {
 func TestDrainingIsShown(t *testing.T) {
 	m := newTestMaster(t)
 	a := run(t, m)
-	m.send(link.RunTask{Framework: testFramework(), Task: shellTask("stubborn", "trap '' TERM; while :; do sleep 0.01; done")})
+	m.send(link.RunTask{Framework: testFramework(), Task: shellTask("stubborn", "trap '' TERM; echo up; while :; do sleep 0.01; done")})
 	m.updateOf(t, "stubborn", mesospb.TaskState_TASK_RUNNING)
+	eventually(t, "the task is up", func() bool {
+		data, _ := os.ReadFile(sandboxOf(a, "stubborn") + "/stdout")
+		return len(data) > 0
+	})
 	grace := time.Minute
 	m.send(link.Drain{MaxGrace: &grace, MarkGone: true})
 	m.updateOf(t, "stubborn", mesospb.TaskState_TASK_KILLING)
