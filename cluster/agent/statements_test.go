@@ -172,3 +172,39 @@ func TestExecutorsHearHeartbeatsEveryHalfHour(t *testing.T) {
 		}
 	})
 }
+
+func TestContainersAreKilledWithASignal(t *testing.T) {
+	m := newTestMaster(t)
+	a := run(t, m)
+	id := &mesospb.ContainerID{Value: proto.String("polite")}
+	ok(t, a, &agentpb.Call{Type: agentpb.Call_LAUNCH_CONTAINER.Enum(), LaunchContainer: &agentpb.Call_LaunchContainer{ContainerId: id, Command: &mesospb.CommandInfo{
+		Value: proto.String("trap 'exit 7' USR1; echo up; while :; do sleep 0.01; done"),
+	}}})
+	eventually(t, "it is up", func() bool {
+		data, _ := os.ReadFile(a.cfg.WorkDir + "/containers/polite/stdout")
+		return len(data) > 0
+	})
+	kill := func(id *mesospb.ContainerID, signal *int32) (int, string) {
+		_, status, text := operator(t, a, &agentpb.Call{Type: agentpb.Call_KILL_CONTAINER.Enum(), KillContainer: &agentpb.Call_KillContainer{ContainerId: id, Signal: signal}})
+		return status, text
+	}
+	if status, text := kill(id, proto.Int32(10)); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+	wait := &agentpb.Call{Type: agentpb.Call_WAIT_CONTAINER.Enum(), WaitContainer: &agentpb.Call_WaitContainer{ContainerId: id}}
+	if got := ok(t, a, wait).GetWaitContainer().GetExitStatus(); got != 7<<8 {
+		t.Errorf("exit status %d, want %d", got, 7<<8)
+	}
+	if status, _ := kill(id, nil); status != 404 {
+		t.Errorf("one that has ended: %d", status)
+	}
+	id = &mesospb.ContainerID{Value: proto.String("short")}
+	ok(t, a, &agentpb.Call{Type: agentpb.Call_LAUNCH_CONTAINER.Enum(), LaunchContainer: &agentpb.Call_LaunchContainer{ContainerId: id, Command: &mesospb.CommandInfo{Value: proto.String("sleep 1000")}}})
+	if status, text := kill(id, nil); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+	wait.WaitContainer.ContainerId = id
+	if got := ok(t, a, wait).GetWaitContainer().GetExitStatus(); got != 9 {
+		t.Errorf("exit status %d, want that of SIGKILL", got)
+	}
+}
