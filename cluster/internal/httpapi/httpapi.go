@@ -189,6 +189,19 @@ func excluded(params string) bool {
 	return false
 }
 
+// acceptsGzip reports whether the values of an Accept-Encoding header admit gzip. No header does not.
+func acceptsGzip(values []string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			name, params, _ := strings.Cut(item, ";")
+			if name = strings.ToLower(strings.TrimSpace(name)); (name == "gzip" || name == "*") && !excluded(params) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Respond answers 200 with a message, gzipped where the client admits it and it is worth it.
 func Respond(w http.ResponseWriter, r *http.Request, c codec.Codec, m proto.Message) {
 	body, err := c.Append(nil, m)
@@ -202,7 +215,7 @@ func Respond(w http.ResponseWriter, r *http.Request, c codec.Codec, m proto.Mess
 // RespondBytes answers 200 with a body, gzipped where the client admits it and it is worth it.
 func RespondBytes(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
-	if len(body) >= 1024 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if len(body) >= 1024 && acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		w.Header().Set("Content-Encoding", "gzip")
 		gz := gzip.NewWriter(w)
 		gz.Write(body)

@@ -109,6 +109,13 @@ func TestLargeResponsesAreGzippedForThoseWhoAdmitIt(t *testing.T) {
 	if err != nil || !bytes.Equal(plain, unzipped) {
 		t.Fatalf("unzipped %q, %v; want the plain body", unzipped, err)
 	}
+	for header, want := range map[string]bool{"gzip;q=0": false, "identity": false, "deflate, gzip;q=0.5": true, "GZIP": true, "*": true, "*;q=0": false, "x-gzipped": false} {
+		r.Header.Set("Accept-Encoding", header)
+		w = httptest.NewRecorder()
+		if Respond(w, r, codec.JSON, m); (w.Header().Get("Content-Encoding") == "gzip") != want {
+			t.Errorf("Accept-Encoding %q: gzipped is %v", header, !want)
+		}
+	}
 }
 
 func heartbeat() *schedulerpb.Event {
