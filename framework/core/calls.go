@@ -98,3 +98,17 @@ func agentID(id string) *mesospb.AgentID {
 	}
 	return &mesospb.AgentID{Value: &id}
 }
+
+// launchedBy lists the tasks that an ACCEPT launches.
+func launchedBy(a *schedulerpb.Call_Accept) []string {
+	var ids []string
+	for _, op := range a.GetOperations() {
+		for _, t := range op.GetLaunch().GetTaskInfos() {
+			ids = append(ids, t.GetTaskId().GetValue())
+		}
+		for _, t := range op.GetLaunchGroup().GetTaskGroup().GetTasks() {
+			ids = append(ids, t.GetTaskId().GetValue())
+		}
+	}
+	return ids
+}

@@ -488,23 +488,6 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 	}
 }
 
-// rearmAll goes on with the patience for agents that are cut off, now that the master was asked.
-func (c *Core) rearmAll() {
-	for _, a := range c.apps {
-		if a.counts.State(Unreachable)+a.counts.State(Stranded) == 0 {
-			continue
-		}
-		a.inst.all(func(i *Instance) bool {
-			if t := i.Task; t != nil && (t.State == Unreachable || t.State == Stranded) {
-				t = c.editQuietly(a, i.Index).Task
-				t.due, t.asked = 0, false
-				c.arm(a, t)
-			}
-			return true
-		})
-	}
-}
-
 func (c *Core) disconnected() {
 	if !c.connected {
 		return
@@ -538,18 +521,4 @@ func (c *Core) callFailed(f CallFailed) {
 	case schedulerpb.Call_TEARDOWN:
 		c.teardownFailed(f.Error)
 	}
-}
-
-// launchedBy lists the tasks that an ACCEPT launches.
-func launchedBy(a *schedulerpb.Call_Accept) []string {
-	var ids []string
-	for _, op := range a.GetOperations() {
-		for _, t := range op.GetLaunch().GetTaskInfos() {
-			ids = append(ids, t.GetTaskId().GetValue())
-		}
-		for _, t := range op.GetLaunchGroup().GetTaskGroup().GetTasks() {
-			ids = append(ids, t.GetTaskId().GetValue())
-		}
-	}
-	return ids
 }

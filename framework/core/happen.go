@@ -122,6 +122,23 @@ func patience(a *appState, t *Task) (ms int64, ok bool) {
 	return time.Duration(u.ReplaceAfter).Milliseconds(), true
 }
 
+// rearmAll goes on with the patience for agents that are cut off, now that the master was asked.
+func (c *Core) rearmAll() {
+	for _, a := range c.apps {
+		if a.counts.State(Unreachable)+a.counts.State(Stranded) == 0 {
+			continue
+		}
+		a.inst.all(func(i *Instance) bool {
+			if t := i.Task; t != nil && (t.State == Unreachable || t.State == Stranded) {
+				t = c.editQuietly(a, i.Index).Task
+				t.due, t.asked = 0, false
+				c.arm(a, t)
+			}
+			return true
+		})
+	}
+}
+
 // taskDue handles the timer of a task.
 func (c *Core) taskDue(x timer) {
 	at, ok := c.tasks[x.id]
