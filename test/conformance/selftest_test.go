@@ -62,7 +62,7 @@ func against(t *testing.T, recording, played *Capture, pace time.Duration) ([]Ro
 
 func replayTo(t *testing.T, recording, played *Capture, opts Options) ([]Row, *scripted) {
 	t.Helper()
-	opts.Slack = 300 * time.Millisecond
+	opts.Slack = 2 * time.Second
 	server := play(t, played)
 	rows, err := NewSession(obedient{Remote: Remote(strings.TrimPrefix(server.URL, "http://"))}).
 		Run(t.Context(), recording, opts)
