@@ -14,7 +14,10 @@ import (
 
 func newAppOrphans() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "orphans", Short: "Show, adopt and kill tasks of the framework that the scheduler does not know", Args: wanting(cobra.NoArgs),
+		Use: "orphans", Short: "Show, adopt and kill tasks of the framework that the scheduler does not know",
+		Long: `orphans shows tasks of the framework that the scheduler does not know, as after the loss of its store. They run on until they are adopted or killed.
+
+To have an application go on with the tasks that it had, submit it with "instances": 0, so that none is started beside them, and adopt them: it grows with each.`, Args: wanting(cobra.NoArgs),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, _ []string) error {
 			list, err := c.Orphans(cmd.Context())
 			if err != nil {
