@@ -29,7 +29,10 @@ type Config struct {
 	Name string
 	// Master says where the leader is found: host:port, a comma list, http(s)://, zk://, file://. See detector.Parse.
 	Master string
-	// Detector finds the leader; it replaces Master.
+	// Scheme of masters whose address has none, as those that ZooKeeper names: "http" or "https"; "" means http. TLS itself is
+	// configured in Transport.
+	Scheme string
+	// Detector finds the leader; it replaces Master and Scheme.
 	Detector detector.Detector
 	// Transport carries credentials, TLS, timeouts and headers of all conversations with Mesos.
 	Transport transport.Config
@@ -89,8 +92,15 @@ func (c *Config) complete() error {
 	if c.Name == "" {
 		return errors.New("framework.Config.Name is empty: the master shows frameworks by their names")
 	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
 	if c.Detector == nil {
-		d, err := detector.Parse(c.Master, detector.Config{})
+		d, err := detector.Parse(c.Master, detector.Config{
+			Scheme: c.Scheme,
+			Log:    func(line string) { c.Log.Debug(line, "part", "detector") },
+			Warn:   func(line string) { c.Log.Warn(line, "part", "detector") },
+		})
 		if err != nil {
 			return fmt.Errorf("framework.Config.Master: %w", err)
 		}
@@ -115,9 +125,6 @@ func (c *Config) complete() error {
 			host = "localhost"
 		}
 		c.Info.ID = host + "/" + strconv.Itoa(os.Getpid())
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
 	}
 	if c.WatchAgents == 0 {
 		c.WatchAgents = 15 * time.Second

@@ -193,7 +193,7 @@ func (l *logs) connectMaster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	masters, err := to.detector(l.master)
+	masters, err := to.detector(l.master, nil)
 	if err != nil {
 		return err
 	}

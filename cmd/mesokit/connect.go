@@ -128,9 +128,9 @@ func (c *connection) connect(master string) (access, error) {
 	return k, nil
 }
 
-// detector finds the masters.
-func (k access) detector(master string) (detector.Detector, error) {
-	d, err := detector.Parse(master, detector.Config{Scheme: k.scheme})
+// detector finds the masters. warn is told of trouble on the way that may pass.
+func (k access) detector(master string, warn func(line string)) (detector.Detector, error) {
+	d, err := detector.Parse(master, detector.Config{Scheme: k.scheme, Warn: warn})
 	if err != nil {
 		return nil, usagef("--master %q: %w", master, err)
 	}

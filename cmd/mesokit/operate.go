@@ -84,7 +84,7 @@ func (o *operating) reach(run func() error) (err error) {
 
 // newMaster returns a client of the leading master, which the caller closes.
 func (o *operating) newMaster() (*operator.Master, error) {
-	masters, err := o.to.detector(o.address())
+	masters, err := o.to.detector(o.address(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (r *runner) run(ctx context.Context) error {
 	// The conversation outlives ctx: it takes part in the kill.
 	talk, hangUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer hangUp(nil)
-	masters, err := r.o.to.detector(r.o.master)
+	masters, err := r.o.to.detector(r.o.master, func(line string) { r.say("%s", line) })
 	if err != nil {
 		return err
 	}

@@ -263,7 +263,7 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 		defer func() { err = errors.Join(err, c.Close()) }()
 		o.master = c.Master()
 	}
-	masters, err := s.to.detector(o.master)
+	masters, err := s.to.detector(o.master, func(line string) { s.log.Warn(line, "part", "detector") })
 	if err != nil {
 		return err
 	}
