@@ -282,6 +282,8 @@ func (c *Core) fire() {
 			c.inverseDue(t)
 		case timerSurvey:
 			c.survey()
+		case timerOrphan:
+			c.orphanDue(t)
 		}
 	}
 }

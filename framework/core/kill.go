@@ -29,16 +29,20 @@ func (c *Core) kill(a *appState, t *Task) {
 	if t.State != Killing {
 		return // the answer of the master, or the return of the agent, decides
 	}
-	wait := c.cfg.KillRetry
-	for n := 1; n < t.attempts && wait < maxKillRetry; n++ {
-		wait *= 2
-	}
-	wait = min(wait, maxKillRetry)
+	wait := killWait(c.cfg.KillRetry, t.attempts)
 	if !hurry {
 		wait += grace(a.versionOf(t.Version))
 	}
 	t.due = c.now + msOf(wait)
 	c.timers.add(timer{at: t.due, kind: timerTask, id: t.firstID()})
+}
+
+// killWait is the time until the next attempt.
+func killWait(wait time.Duration, attempts int) time.Duration {
+	for n := 1; n < attempts && wait < maxKillRetry; n++ {
+		wait *= 2
+	}
+	return min(wait, maxKillRetry)
 }
 
 // grace is the longest kill grace period among the tasks of an instance; Mesos' own default is 3 s.
@@ -74,7 +78,8 @@ func (c *Core) repeatKills() {
 	}
 	c.orphans.each(func(o *Orphan) {
 		if o.Killing {
-			c.call(killCall(o.TaskID, o.Agent, 0, false))
+			o.attempts = 0
+			c.killOrphan(o)
 		}
 	})
 }

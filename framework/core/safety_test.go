@@ -143,6 +143,25 @@ func TestOrphansAreReportedAndLeftAlone(t *testing.T) {
 	}
 }
 
+func TestTheKillOfAnOrphanIsRepeatedAndHurries(t *testing.T) {
+	s := start(t, define("web", ""), 1)
+	s.TaskStatus("own.0.zz-other", running)
+	s.TaskStatus("own.0.zz-other", running, sim.Answer)
+	s.Do(core.KillOrphan{TaskID: "own.0.zz-other"})
+	s.ExpectKills("own.0.zz-other")
+	s.Pass(10 * time.Second)
+	s.ExpectKills("own.0.zz-other")
+	s.ExpectCalls(schedulerpb.Call_SHUTDOWN, 0)
+	s.Pass(20 * time.Second)
+	s.ExpectKills("own.0.zz-other")
+	if c := s.ExpectCalls(schedulerpb.Call_SHUTDOWN, 1)[0]; c.GetShutdown().GetExecutorId().GetValue() != "own.0.zz-other.executor" {
+		t.Errorf("%v", c)
+	}
+	s.TaskStatus("own.0.zz-other", failed)
+	s.Pass(time.Hour)
+	s.ExpectCalls(schedulerpb.Call_KILL, 0)
+}
+
 func TestAnEmptyStoreAndAKnownFrameworkMeanHandsOff(t *testing.T) {
 	s := sim.NewScript(t, core.Config{})
 	s.Step(core.FrameworkKnown{FrameworkID: "old", Tasks: 5})

@@ -30,6 +30,7 @@ const (
 	timerSweep                      // next batch of it
 	timerInverse                    // an inverse offer was kept long enough
 	timerSurvey                     // explanations
+	timerOrphan                     // an orphan that is killed
 )
 
 type timers struct {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -19,6 +20,8 @@ type Orphan struct {
 	Killing bool `json:"killing,omitempty"`
 
 	confirmed bool // by an answer to a question, not by a status that may be late
+	attempts  int  // of kills
+	due       int64
 }
 
 // orphans holds the unknown tasks. They are not stored: the master tells of them again.
@@ -119,8 +122,23 @@ func (c *Core) unknownTask(id string, e Event, s *mesospb.TaskStatus) {
 func (c *Core) killOrphan(o *Orphan) {
 	o.Killing = true
 	c.orphans.dirty = true
-	if c.connected {
-		c.call(killCall(o.TaskID, o.Agent, 0, false))
+	if !c.connected {
+		return
+	}
+	o.attempts++
+	hurry := o.attempts >= 3
+	c.call(killCall(o.TaskID, o.Agent, 0, hurry))
+	if hurry { // if it has an executor that this engine has started, that bears this name; agents ignore others
+		c.call(shutdownCall(app.ExecutorID(o.TaskID), o.Agent))
+	}
+	o.due = c.now + msOf(killWait(c.cfg.KillRetry, o.attempts))
+	c.timers.add(timer{at: o.due, kind: timerOrphan, id: o.TaskID})
+}
+
+// orphanDue repeats the kill of an orphan that nothing was heard of.
+func (c *Core) orphanDue(t timer) {
+	if o := c.orphans.get(t.id); o != nil && o.Killing && o.due == t.at && c.connected {
+		c.killOrphan(o)
 	}
 }
 
