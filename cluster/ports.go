@@ -1,14 +1,11 @@
 package cluster
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -21,7 +18,7 @@ import (
 const (
 	portBlock  = 1001
 	firstBlock = 31000
-	portBlocks = 25 // the last begins at 6976
+	portBlocks = 20 // the last begins at 11981
 )
 
 // withPorts adds ports to the resources of the n-th agent, unless they name some or are not in text form. It takes a block that no cluster on
@@ -40,9 +37,8 @@ func (c *Cluster) withPorts(cfg *AgentConfig, n int) (string, io.Closer) {
 	begin, claim := firstBlock-portBlock*((n-1)%portBlocks), net.Listener(nil)
 	var taken []uint64
 	if !cfg.Simulated && c.cfg.Network == nil && c.cfg.StateDir == "" {
-		if begin, claim = claimPorts(begin, n); claim != nil || runtime.GOOS != "linux" {
-			taken = listening(uint64(begin), uint64(begin+portBlock-1))
-		}
+		begin, claim = claimPorts(begin)
+		taken = listening(uint64(begin), uint64(begin+portBlock-1))
 	}
 	var ranges []string
 	from := uint64(begin)
@@ -61,7 +57,7 @@ func (c *Cluster) withPorts(cfg *AgentConfig, n int) (string, io.Closer) {
 
 // claimPorts returns the first block that nobody has; without a claim, that of the n-th agent if all are taken, or if the system
 // has no sockets in its abstract name space, which end with the process and are seen by all users.
-func claimPorts(own, n int) (begin int, claim net.Listener) {
+func claimPorts(own int) (begin int, claim net.Listener) {
 	if runtime.GOOS != "linux" {
 		return own, nil
 	}
@@ -72,34 +68,4 @@ func claimPorts(own, n int) (begin int, claim net.Listener) {
 		}
 	}
 	return own, nil
-}
-
-// listening returns the ports from first to last that somebody on this machine listens on, in order, as far as the system tells.
-func listening(first, last uint64) (ports []uint64) {
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(name)
-		if err != nil {
-			continue
-		}
-		ports = append(ports, listeningIn(f, first, last)...)
-		_ = f.Close()
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
-}
-
-// listeningIn reads lines such as "0: 0100007F:7918 00000000:0000 0A …": number, local address, remote address, state.
-func listeningIn(table io.Reader, first, last uint64) (ports []uint64) {
-	lines := bufio.NewScanner(table)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || fields[3] != "0A" {
-			continue
-		}
-		_, port, _ := strings.Cut(fields[1], ":")
-		if p, err := strconv.ParseUint(port, 16, 16); err == nil && p >= first && p <= last {
-			ports = append(ports, p)
-		}
-	}
-	return ports
 }
