@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -83,25 +84,10 @@ func glob(pattern, s string) bool {
 	if pattern == "" {
 		return true
 	}
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
+	if !strings.Contains(pattern, "*") {
 		return s == pattern
 	}
-	if !strings.HasPrefix(s, first) {
-		return false
-	}
-	s = s[len(first):]
-	for {
-		part, after, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], after
-	}
+	return regexp.MustCompile("^(?s:" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + ")$").MatchString(s)
 }
 
 // A Verdict sorts rows by whether they are known.
