@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -72,13 +73,9 @@ func (c counting) Start(ctx context.Context, name string, o ...trace.SpanStartOp
 	return noop.Tracer{}.Start(ctx, name, o...)
 }
 
-func TestMetricsAndSpansTellWhatTheEngineDoes(t *testing.T) {
-	c := start(t)
-	registry := prometheus.NewPedanticRegistry()
-	names := &spanNames{seen: make(chan map[string]int, 1)}
-	names.seen <- map[string]int{}
-	r := run(t, framework.Config{Name: "measured", Master: c.Master(), Apps: []*app.App{service("web", 2)}, Metrics: registry, Traces: names})
-	r.until(up("web", 2))
+// measured returns the sums of all metrics by name and labels.
+func measured(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +92,24 @@ func TestMetricsAndSpansTellWhatTheEngineDoes(t *testing.T) {
 				}
 			}
 			got[strings.Join(append([]string{f.GetName()}, labels...), " ")] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return got
+}
+
+func TestMetricsAndSpansTellWhatTheEngineDoes(t *testing.T) {
+	c := start(t)
+	registry := prometheus.NewPedanticRegistry()
+	names := &spanNames{seen: make(chan map[string]int, 1)}
+	names.seen <- map[string]int{}
+	r := run(t, framework.Config{Name: "measured", Master: c.Master(), Apps: []*app.App{service("web", 2)}, Metrics: registry, Traces: names})
+	r.until(up("web", 2))
+	got := measured(t, registry)
+	for end := time.After(patience); got["mesokit_call_seconds ACKNOWLEDGE"] == 0; got = measured(t, registry) { // counted when it is answered
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-end:
+			t.Fatal("no acknowledgement was counted")
 		}
 	}
 	for name, want := range map[string]float64{"mesokit_leading": 1, "mesokit_subscribed": 1, "mesokit_instances_wanted web": 2, "mesokit_placed_total": 2, "mesokit_apps": 1, "mesokit_inputs_total SUBSCRIBED": 1} {

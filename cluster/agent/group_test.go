@@ -136,15 +136,17 @@ func TestFailureInAGroupKillsTheRest(t *testing.T) {
 			m := newTestMaster(t)
 			run(t, m)
 			m.send(group(c.bad(), shellTask("peer", "exec sleep 1000")))
-			m.send(link.RunTaskGroup{Framework: testFramework(), Executor: defaultExecutorInfo("default-1"), Group: &mesospb.TaskGroupInfo{Tasks: []*mesospb.TaskInfo{shellTask("other", "sleep 0.1")}}})
 			if c.kill {
 				got := map[string]bool{}
 				for !got["bad"] {
 					s := m.update(t)
 					got[s.GetTaskId().GetValue()] = s.GetState() == mesospb.TaskState_TASK_RUNNING
 				}
-				m.send(kill("bad"))
 				c.states = strings.TrimPrefix(c.states, "STARTING RUNNING ")
+			}
+			m.send(link.RunTaskGroup{Framework: testFramework(), Executor: defaultExecutorInfo("default-1"), Group: &mesospb.TaskGroupInfo{Tasks: []*mesospb.TaskInfo{shellTask("other", "sleep 0.1")}}})
+			if c.kill {
+				m.send(kill("bad"))
 			}
 			states, last := m.history(t, "bad", "peer", "other")
 			if states["bad"] != c.states || c.last != "" && describeStatus(last["bad"]) != c.last {

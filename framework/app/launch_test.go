@@ -113,7 +113,7 @@ func TestFailingHealthChecksKill(t *testing.T) {
 
 func TestTheKillGracePeriodIsTheTasks(t *testing.T) {
 	f := start(t, true)
-	a := f.parse(`{"name": "grace", "resources": {"cpus": 0.1, "mem": 32}, "kill_grace_period": "100ms",
+	a := f.parse(`{"name": "grace", "resources": {"cpus": 0.1, "mem": 32}, "kill_grace_period": "1s",
 		"command": {"cmd": "trap 'echo term > OUT/term' TERM; echo > OUT/ready; while :; do sleep 0.02; done"},
 		"check": {"command": {"cmd": "test -e OUT/ready"}, "delay": 0, "interval": "20ms"}}`)
 	_, l := f.launch(a, 0, false)
