@@ -44,14 +44,17 @@ func run(ctx context.Context, master string, jobs int, command string, out io.Wr
 	if err != nil {
 		return err
 	}
-	watched := make(chan struct{})
+	followed := make(chan error, 1)
 	go func() {
-		defer close(watched)
-		stop(follow(ctx, f, jobs, out))
+		err := follow(ctx, f, jobs, out)
+		stop(err)
+		followed <- err
 	}()
 	err = f.Run(ctx) // ends when follow has had the framework removed
 	stop(nil)
-	<-watched
+	if told := <-followed; told != nil {
+		return told
+	}
 	return err
 }
 
