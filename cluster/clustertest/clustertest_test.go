@@ -87,6 +87,7 @@ func TestATestThatFailsTellsWhatHappenedAndKeepsSandboxes(t *testing.T) {
 }
 
 func TestAClusterThatCannotStartFailsTheTest(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // its files are kept, as it fails
 	p := &played{TB: t}
 	defer func() {
 		if recover() != p || !strings.Contains(p.log.String(), "cpus") {
