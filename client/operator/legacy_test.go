@@ -191,7 +191,7 @@ func TestDownload(t *testing.T) {
 	})
 }
 
-const agentStateJSON = `{"id":"S0","version":"0.28.0","frameworks":[{"id":"f","executors":[{"id":"e","container":"c1","directory":"/work/f/e/runs/c1"}],
+const agentStateJSON = `{"id":"S0","version":"0.28.0","frameworks":[{"id":"f","executors":[{"id":"e","container":"c1","directory":"/var/lib/mesos/f/e/runs/c1"}],
 	"completed_executors":[{"id":"e","directory":"/old"},{"id":"gone","directory":"/1"},{"id":"gone","directory":"/2"}]}],
 	"completed_frameworks":[{"id":"cf","executors":[],"completed_executors":[{"id":"e","directory":"/cf"}]}]}`
 
@@ -202,7 +202,7 @@ func TestSandboxIsFoundOnOldAgentsToo(t *testing.T) {
 		want                string
 	}{
 		{"f", "e", true, "/frameworks/f/executors/e/runs/latest"},
-		{"f", "e", false, "/work/f/e/runs/c1"},
+		{"f", "e", false, "/var/lib/mesos/f/e/runs/c1"},
 		{"f", "gone", false, "/2"},
 		{"cf", "e", false, "/cf"},
 		{"f", "never", false, ""},
