@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -170,7 +171,7 @@ func (x *testExecutor) update(task string, state mesospb.TaskState) *mesospb.Tas
 	return s
 }
 
-const idle = "trap 'exit 0' TERM; while :; do sleep 0.01; done"
+const idle = "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done"
 
 // launchCustom launches a task on a custom executor whose process has started.
 func launchCustom(t testing.TB, m *testMaster, a *Agent, info *mesospb.ExecutorInfo, task string) {
@@ -281,6 +282,10 @@ func TestCustomExecutorConversation(t *testing.T) {
 // signalExecutor sends SIGTERM to the process that stands in for an executor.
 func signalExecutor(t testing.TB, a *Agent, id string) {
 	t.Helper()
+	eventually(t, "the executor heeds signals", func() bool {
+		out, _ := os.ReadFile(sandboxOf(a, id) + "/stdout")
+		return len(out) > 0
+	})
 	_ = a.loop.Do(t.Context(), func() { a.signal(a.frameworks["fw-0000"].executors[id].container, 15) })
 }
 
