@@ -103,11 +103,11 @@ func (t *tracker) get() (now detector.Masters, changed <-chan struct{}, err erro
 	return t.now, t.changed, t.err
 }
 
-// hasSaid says whether the detector has said anything.
-func (t *tracker) hasSaid() bool {
+// heard is get, with whether the detector has said anything yet.
+func (t *tracker) heard() (now detector.Masters, said bool, changed <-chan struct{}, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.said
+	return t.now, t.said, t.changed, t.err
 }
 
 // whileNobodyElse returns a context that ends with ctx or when the detector names other masters than now. stop ends
@@ -142,14 +142,14 @@ func (s *Session) connect(ctx context.Context, masters *tracker) error {
 		connected   bool
 	)
 	for {
-		now, changed, err := masters.get()
+		now, said, changed, err := masters.heard()
 		if ctx.Err() != nil || s.hasEnded() {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("detect the leader: %w", err)
 		}
-		if masters.hasSaid() {
+		if said {
 			s.trace(ctx, SessionTrace{Kind: TraceDetected, Master: now.String()})
 		}
 		if len(now.Candidates) == 0 {
