@@ -5,14 +5,12 @@ package agent
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 	"github.com/mesokit/mesokit/mesos/agentpb"
-	"github.com/mesokit/mesokit/mesos/duration"
 )
 
 func (a *Agent) getLoggingLevel(*agentpb.Call) (*agentpb.Response, *problem) {
@@ -32,25 +30,18 @@ func (a *Agent) setLogLevel(level uint32, d time.Duration) {
 
 // legacyLogging tells the level, or sets it if level and duration are given.
 func (a *Agent) legacyLogging(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if !q.Has("level") && !q.Has("duration") {
+	level, d, set, ok := httpapi.LoggingToggle(w, r)
+	if !ok {
+		return
+	}
+	if !set {
 		var now uint32
 		if a.do(w, r, func() { now = a.logLevel }) {
 			respondJSON(w, r, now)
 		}
 		return
 	}
-	level, err := strconv.ParseUint(q.Get("level"), 10, 8)
-	if err != nil || level > 3 {
-		httpapi.Error(w, http.StatusBadRequest, "Invalid level '"+q.Get("level")+"'.\n")
-		return
-	}
-	d, err := duration.Parse(q.Get("duration"))
-	if err != nil {
-		httpapi.Error(w, http.StatusBadRequest, "Invalid duration '"+q.Get("duration")+"'.\n")
-		return
-	}
-	if a.do(w, r, func() { a.setLogLevel(uint32(level), d) }) {
+	if a.do(w, r, func() { a.setLogLevel(level, d) }) {
 		httpapi.Empty(w, http.StatusOK)
 	}
 }

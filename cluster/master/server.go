@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
-	"github.com/mesokit/mesokit/mesos/duration"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -112,8 +111,11 @@ func (m *Master) serveFiles(w http.ResponseWriter, r *http.Request) {
 
 // serveLogging is /logging/toggle: without parameters it tells the level, with level and duration it sets it.
 func (m *Master) serveLogging(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if !q.Has("level") && !q.Has("duration") {
+	level, d, set, ok := httpapi.LoggingToggle(w, r)
+	if !ok {
+		return
+	}
+	if !set {
 		var now uint32
 		if err := m.loop.Do(r.Context(), func() { now = m.logLevel }); err != nil {
 			httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
@@ -122,17 +124,7 @@ func (m *Master) serveLogging(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, r, now)
 		return
 	}
-	level, err := strconv.ParseUint(q.Get("level"), 10, 8)
-	if err != nil || level > 3 {
-		httpapi.Error(w, http.StatusBadRequest, "Invalid level '"+q.Get("level")+"'.\n")
-		return
-	}
-	d, err := duration.Parse(q.Get("duration"))
-	if err != nil {
-		httpapi.Error(w, http.StatusBadRequest, "Invalid duration '"+q.Get("duration")+"'.\n")
-		return
-	}
-	if err := m.loop.Do(r.Context(), func() { m.setLogLevel(uint32(level), d) }); err != nil {
+	if err := m.loop.Do(r.Context(), func() { m.setLogLevel(level, d) }); err != nil {
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
 		return
 	}
