@@ -27,11 +27,13 @@ type Core struct {
 	byName map[string]*appState
 	tasks  map[string]place // by Mesos task id: tasks that are not over, and those that are the last of their instance
 
-	agents map[string]*agent
-	placed *placement.Placed
-	book   *placement.Book
-	mute   map[string]bool // roles suppressed at the master
-	holds  []placement.Hold
+	agents        map[string]*agent
+	changedAgents []string // since the last snapshot
+	views         agentViews
+	placed        *placement.Placed
+	book          *placement.Book
+	mute          map[string]bool // roles suppressed at the master
+	holds         []placement.Hold
 	// placeAgain: there is something new that a placement cycle may make use of.
 	placeAgain bool
 	surveying  bool  // a survey is planned
@@ -41,10 +43,13 @@ type Core struct {
 	orphans orphans
 	drains  drains
 	garbage map[string]*garbage
-	timers  timers
-	noteSeq uint64
-	epoch   uint32 // of snapshots
-	version uint64 // counts Applies, for readers
+	// leftovers is what snapshots show of the garbage, as long as that is not dirty.
+	leftovers    []Leftover
+	garbageDirty bool
+	timers       timers
+	noteSeq      uint64
+	epoch        uint32 // of snapshots
+	version      uint64 // counts Applies, for readers
 
 	// The fields below live during one Apply.
 	now    int64
@@ -103,6 +108,8 @@ type agent struct {
 	uses   int  // tasks and volumes of ours: while there are any, it is stored
 	stored bool // a record exists
 	seen   bool // offered in this session
+	// changed: the next snapshot makes a view of it, see agentChanged.
+	changed bool
 }
 
 // New returns the core of a framework that has never run. Use Restore where there may be stored state.
@@ -351,6 +358,9 @@ func (c *Core) flush() {
 			*w = append(*w, store.Delete(key))
 		}
 	}
+	if len(c.dirty) > 1024 { // clearing a map that was large once would cost as much in every round to come
+		c.dirty, c.marked = nil, map[instanceRef]bool{}
+	}
 	c.dirty = c.dirty[:0]
 	clear(c.marked)
 	if c.noteSeq > c.fw.Notes {
@@ -366,11 +376,14 @@ func (c *Core) flush() {
 	}
 }
 
-func (c *Core) put(key string, s store.Schema, v any) {
-	c.out.Writes = append(c.out.Writes, store.Put(key, seal(s, v)))
-}
+func (c *Core) put(key string, s store.Schema, v any) { c.write(store.Put(key, seal(s, v))) }
 
-func (c *Core) del(key string) { c.out.Writes = append(c.out.Writes, store.Delete(key)) }
+func (c *Core) del(key string) { c.write(store.Delete(key)) }
+
+func (c *Core) write(op store.Op) {
+	c.garbageDirty = c.garbageDirty || strings.HasPrefix(op.Key, keyGarbage)
+	c.out.Writes = append(c.out.Writes, op)
+}
 
 func (c *Core) call(call *schedulerpb.Call) { c.out.Calls = append(c.out.Calls, call) }
 
@@ -439,6 +452,7 @@ func (c *Core) useAgent(id string, by int) {
 		c.agents[id] = ag
 	}
 	ag.uses += by
+	c.agentChanged(id)
 	switch {
 	case ag.uses > 0 && !ag.stored:
 		ag.stored = true
@@ -472,8 +486,9 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 		c.home = s.GetMasterInfo().GetDomain().GetFaultDomain().GetRegion().GetName()
 	}
 	c.connected, c.since = true, c.now
-	for _, ag := range c.agents {
+	for id, ag := range c.agents {
 		ag.seen = false
+		c.agentChanged(id)
 	}
 	c.resetOffers()
 	c.note(Note{Kind: NoteFramework, Index: -1, State: "subscribed", Text: "subscribed as " + id})

@@ -13,7 +13,6 @@ type drains struct {
 	operator    map[string]bool     // agent id
 	maintenance map[string]bool     // agent id: announced, until offers come without unavailability
 	offers      map[string]*inverse // by id
-	dirty       bool
 }
 
 // inverse is an inverse offer that is not answered yet.
@@ -69,7 +68,7 @@ func (c *Core) operatorDrain(in AgentDraining) {
 }
 
 func (c *Core) drainChanged(agent, text string) {
-	c.drains.dirty = true
+	c.agentChanged(agent)
 	c.book.Drain(agent, c.drains.has(agent))
 	c.note(Note{Kind: NoteAgent, Index: -1, Agent: agent, Text: text})
 	c.placeAgain = true

@@ -2,8 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/mesokit/mesokit/framework/placement"
@@ -54,7 +52,7 @@ func (s *Snapshot) Why(name string, index int) Why {
 		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: fromMS(i.NotBefore)}
 	}
 	if i.Pin != "" {
-		if ag := s.agent(i.Pin); ag != nil && ag.Draining {
+		if ag := s.Agent(i.Pin); ag != nil && ag.Draining {
 			return Why{Text: "it belongs to agent " + ag.name() + ", which is to be left, because it is drained or for maintenance: it waits for the end of that, or for being replaced"}
 		}
 		if e := a.why[index]; e != nil {
@@ -99,16 +97,9 @@ func lastOf(i *Instance) string {
 	return " (" + i.Task.why() + ")"
 }
 
-func (s *Snapshot) agent(id string) *Agent {
-	if k, ok := slices.BinarySearchFunc(s.Agents, id, func(a *Agent, id string) int { return strings.Compare(a.ID, id) }); ok {
-		return s.Agents[k]
-	}
-	return nil
-}
-
 // nameOf is what people know an agent as.
 func (s *Snapshot) nameOf(id string) string {
-	if a := s.agent(id); a != nil {
+	if a := s.Agent(id); a != nil {
 		return a.name()
 	}
 	return id

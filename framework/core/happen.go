@@ -61,6 +61,9 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	switch {
 	case tr.Does&Free != 0:
+		if !from.Over() { // one that was lost can be reported to have ended, too
+			c.leave(a, t)
+		}
 		c.freed(a, i, t, detached, tr.Does)
 	case tr.Does&Detach != 0 && !detached:
 		c.detach(a, i)
@@ -175,7 +178,6 @@ func (c *Core) taskDue(x timer) {
 
 // freed decides what comes after a task that is over.
 func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does) {
-	c.leave(a, t)
 	if detached {
 		for k, d := range i.Detached {
 			if d == t {

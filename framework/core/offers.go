@@ -52,6 +52,7 @@ func (c *Core) observe(o *mesospb.Offer) *agent {
 		c.put(keyAgent+ag.ID, schemaAgent, recordOfAgent(ag.Agent))
 	}
 	ag.seen = true
+	c.agentChanged(ag.ID)
 	c.placed.Observe(ag.Agent)
 	return ag
 }

@@ -194,6 +194,7 @@ func (c *Core) sweepDue(timer) {
 func (c *Core) askAgent(id string) {
 	if ag := c.agents[id]; ag != nil {
 		ag.seen = false
+		c.agentChanged(id)
 		c.book.Forget(id)
 		if ag.uses == 0 {
 			delete(c.agents, id)

@@ -95,6 +95,7 @@ func (r *restorer) take(rec store.Record) error {
 			return &RecordError{Key: rec.Key, Err: err}
 		}
 		c.agents[rest] = &agent{Agent: pa, stored: true}
+		c.agentChanged(rest)
 		c.placed.Observe(pa)
 	case keyGarbage:
 		g := &garbage{}
@@ -102,6 +103,7 @@ func (r *restorer) take(rec store.Record) error {
 			return err
 		}
 		c.garbage[rest] = g
+		c.garbageDirty = true
 	}
 	return nil
 }
@@ -197,10 +199,9 @@ func (r *restorer) index(a *appState, i *Instance) {
 
 // useAgentRestored counts a use of an agent whose record exists already, or is made with the next write.
 func (c *Core) useAgentRestored(id string) {
-	if ag := c.agents[id]; ag != nil {
-		ag.uses++
-		return
+	if c.agents[id] == nil {
+		c.agents[id] = &agent{Agent: agentNamed(id)}
 	}
-	ag := &agent{Agent: agentNamed(id), uses: 1}
-	c.agents[id] = ag
+	c.agents[id].uses++
+	c.agentChanged(id)
 }

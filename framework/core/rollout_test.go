@@ -246,7 +246,7 @@ func TestInverseOffersAreHonouredWithinTheRules(t *testing.T) {
 	}
 	// Called off: the agent is used again.
 	s.Offer(agent, "cpus:16;mem:4096")
-	for _, a := range s.Core.Snapshot().Agents {
+	for a := range s.Core.Snapshot().Agents() {
 		if a.Draining {
 			t.Errorf("%s still drains", a.ID)
 		}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mesokit/mesokit/framework/app"
@@ -58,12 +59,11 @@ type Snapshot struct {
 	Offers     int    // in hand
 	Seq        uint64 // of the last note
 	Apps       []*App // by name
-	Agents     []*Agent
 	Orphans    []Orphan
 	// Leftovers are what instances that are gone have left on agents that have not been offered since.
 	Leftovers []Leftover
 
-	byName map[string]*App
+	agents agentViews
 }
 
 // App is an application in a snapshot.
@@ -119,13 +119,24 @@ func (a *App) DefinitionOf(version uint32) *app.App {
 }
 
 // App returns an application, nil if there is none of that name.
-func (s *Snapshot) App(name string) *App { return s.byName[name] }
+func (s *Snapshot) App(name string) *App {
+	if k, ok := slices.BinarySearchFunc(s.Apps, name, func(a *App, name string) int { return strings.Compare(a.Name, name) }); ok {
+		return s.Apps[k]
+	}
+	return nil
+}
+
+// Agents yields the agents in the order of their ids.
+func (s *Snapshot) Agents() iter.Seq[*Agent] { return s.agents.all() }
+
+// Agent returns an agent, nil if none of that id is known.
+func (s *Snapshot) Agent(id string) *Agent { return s.agents.get(id) }
 
 // Snapshot returns the state as it is now. Call it between Applies, from the goroutine that makes them; give the result to whom you like.
 func (c *Core) Snapshot() *Snapshot {
 	s := &Snapshot{
 		Time: c.time, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open),
-		Offers: len(c.book.Offers()), Seq: c.noteSeq, byName: make(map[string]*App, len(c.apps)),
+		Offers: c.book.Len(), Seq: c.noteSeq, Apps: make([]*App, 0, len(c.apps)),
 	}
 	for _, a := range c.apps {
 		if a.changed || a.view == nil {
@@ -133,20 +144,25 @@ func (c *Core) Snapshot() *Snapshot {
 			a.view = a.snapshot()
 		}
 		s.Apps = append(s.Apps, a.view)
-		s.byName[a.rec.Name] = a.view
 	}
-	for _, id := range slices.Sorted(maps.Keys(c.agents)) {
-		ag := c.agents[id]
-		s.Agents = append(s.Agents, &Agent{Agent: ag.Agent, Uses: ag.uses, Seen: ag.seen, Draining: c.drains.has(id)})
+	c.showAgents()
+	s.agents = c.views
+	if c.orphans.dirty {
+		c.orphans.dirty, c.orphans.view = false, nil
+		c.orphans.each(func(o *Orphan) {
+			if o.confirmed {
+				c.orphans.view = append(c.orphans.view, *o)
+			}
+		})
 	}
-	c.orphans.each(func(o *Orphan) {
-		if o.confirmed {
-			s.Orphans = append(s.Orphans, *o)
+	s.Orphans = c.orphans.view
+	if c.garbageDirty {
+		c.garbageDirty, c.leftovers = false, nil
+		for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
+			c.leftovers = append(c.leftovers, Leftover{id, slices.Clone(c.garbage[id].Volumes), c.garbage[id].Reserved})
 		}
-	})
-	for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
-		s.Leftovers = append(s.Leftovers, Leftover{id, slices.Clone(c.garbage[id].Volumes), c.garbage[id].Reserved})
 	}
+	s.Leftovers = c.leftovers
 	c.epoch++ // from here on what the snapshot shows is copied before it is changed
 	return s
 }

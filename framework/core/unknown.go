@@ -31,6 +31,7 @@ type orphans struct {
 	// left are tasks that were replaced while Mesos said that they were gone: should one turn up, it is no orphan but has to go.
 	left  map[string]bool
 	order []string
+	view  []Orphan // in snapshots, as long as they are not dirty
 	dirty bool
 }
 

@@ -70,7 +70,8 @@ type Book struct {
 	roles  map[string]*bookRole
 	queue  []expiry // agents by deadline; entries may be outdated
 	left   []dueAgent
-	past   int // offers in bookAgent.past
+	past   int  // offers in bookAgent.past
+	stale  bool // there are offers to be declined
 }
 
 type bookOffer struct {
@@ -423,7 +424,7 @@ func (b *Book) Unfit(offers []*Offer, holds []Hold) {
 	for _, o := range offers {
 		held := b.offers[o.ID()]
 		if held != nil && !slices.ContainsFunc(holds, func(h Hold) bool { return h.AgentID == o.Agent.ID && h.Role == o.Role }) {
-			held.unfit = true
+			held.unfit, b.stale = true, true
 		}
 	}
 }
@@ -432,7 +433,7 @@ func (b *Book) Unfit(offers []*Offer, holds []Hold) {
 func (b *Book) Aside(offers []*Offer) {
 	for _, o := range offers {
 		if held := b.offers[o.ID()]; held != nil {
-			held.unfit, held.aside = true, true
+			held.unfit, held.aside, b.stale = true, true, true
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (b *Book) expire(now time.Time) {
 	for len(b.queue) > 0 && !now.Before(b.queue[0].at) {
 		if a := b.agents[b.queue[0].agentID]; a != nil && a.deadline.Equal(b.queue[0].at) {
 			for _, o := range a.offers {
-				o.unfit = true
+				o.unfit, b.stale = true, true
 			}
 		}
 		b.queue = b.queue[1:]
@@ -92,6 +92,10 @@ func (a *bookAgent) expect(role string, at time.Time) {
 
 // decline removes the offers that are unfit, or of roles that are idle or only watch, the oldest first.
 func (b *Book) decline(now time.Time) []Decline {
+	if !b.stale && !b.unwanted() {
+		return nil
+	}
+	b.stale = false
 	var gone []*bookOffer
 	for _, o := range b.list {
 		if r := b.roles[o.Role]; !o.gone && (o.unfit || r.idle || r.watch) {
@@ -123,6 +127,16 @@ func (b *Book) decline(now time.Time) []Decline {
 		}
 	}
 	return slices.DeleteFunc(declines[:], func(d Decline) bool { return len(d.OfferIDs) == 0 })
+}
+
+// unwanted reports whether there are offers of roles that want none.
+func (b *Book) unwanted() bool {
+	for _, r := range b.roles {
+		if r.inHand > 0 && (r.idle || r.watch) {
+			return true
+		}
+	}
+	return false
 }
 
 // Next returns when Step has something to do again, zero if only new input makes that happen. It is meant to be asked after Step.

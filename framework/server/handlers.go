@@ -142,12 +142,12 @@ func (q *request) eachInstance(s *core.Snapshot, f func(key string, i *core.Inst
 
 func listTasks(q *request) (any, error) {
 	s, p := q.server.engine.Snapshot(), newPager[taskView](q)
-	hosts, agent := hostnames(s), q.values.Get("agent")
+	agent := q.values.Get("agent")
 	q.eachInstance(s, func(key string, i *core.Instance) bool {
 		if !q.is("state", stateOf(i)) || agent != "" && (i.Task == nil || i.Task.Agent != agent) {
 			return true
 		}
-		return p.add(key, func() taskView { return viewTask(s, i, hosts) })
+		return p.add(key, func() taskView { return viewTask(s, i) })
 	})
 	return p.page, nil
 }
@@ -173,7 +173,7 @@ func getInstance(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewTask(s, i, hostnames(s)), nil
+	return viewTask(s, i), nil
 }
 
 func explainInstance(q *request) (any, error) {
@@ -195,7 +195,7 @@ func listExplanations(q *request) (any, error) {
 
 func listAgents(q *request) (any, error) {
 	p := newPager[agentView](q)
-	for _, a := range q.server.engine.Snapshot().Agents {
+	for a := range q.server.engine.Snapshot().Agents() {
 		if !p.add(a.ID, func() agentView {
 			v := agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
 			for _, at := range a.Attributes {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +154,7 @@ func stateOf(i *core.Instance) string {
 	return waiting
 }
 
-func viewTask(s *core.Snapshot, i *core.Instance, hosts map[string]string) taskView {
+func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures, Failure: i.LastFailure}
 	if i.NotBefore > s.Time.UnixMilli() {
 		v.NextTry = when(i.NotBefore)
@@ -164,7 +163,7 @@ func viewTask(s *core.Snapshot, i *core.Instance, hosts map[string]string) taskV
 		v.Detached = append(v.Detached, t.ID)
 	}
 	if t := i.Task; t != nil {
-		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hosts[t.Agent], t.Ports
+		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hostOf(s, t.Agent), t.Ports
 		v.Launched, v.Changed, v.Reason, v.Message = when(t.Launched), when(t.Changed), t.Reason, t.Message
 		v.Health, v.Up = t.Health.String(), t.Up != 0 && t.State == core.Running
 		for k, m := range t.Members {
@@ -186,14 +185,6 @@ type memberView struct {
 	ID     string `json:"id"`   // in Mesos
 	State  string `json:"state"`
 	Health string `json:"health"`
-}
-
-func hostnames(s *core.Snapshot) map[string]string {
-	m := make(map[string]string, len(s.Agents))
-	for _, a := range s.Agents {
-		m[a.ID] = a.Hostname
-	}
-	return m
 }
 
 type whyView struct {
@@ -263,8 +254,8 @@ func viewFunnel(s *core.Snapshot, e *placement.Explanation) *funnelView {
 }
 
 func hostOf(s *core.Snapshot, agent string) string {
-	if k, ok := slices.BinarySearchFunc(s.Agents, agent, func(a *core.Agent, id string) int { return strings.Compare(a.ID, id) }); ok {
-		return s.Agents[k].Hostname
+	if a := s.Agent(agent); a != nil {
+		return a.Hostname
 	}
 	return ""
 }

@@ -400,5 +400,10 @@ func summary(s *core.Snapshot) string {
 			b.WriteByte('\n')
 		}
 	}
+	for a := range s.Agents() {
+		if a.Uses > 0 { // others are not stored
+			fmt.Fprintf(&b, "%s on %s: %d uses\n", a.ID, a.Hostname, a.Uses)
+		}
+	}
 	return b.String()
 }
