@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -125,7 +126,7 @@ func (c *Cluster) makeDir() (err error) {
 func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
 	a, err := c.newAgent(ctx, cfg)
 	if err == nil {
-		err = c.join(ctx, a)
+		err = c.join(ctx, a, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (c *Cluster) AddAgent(ctx context.Context, cfg AgentConfig) (*Agent, error)
 }
 
 // newAgent starts an agent.
-func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err error) {
+func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -143,24 +144,28 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err 
 	c.made++
 	n := c.made
 	c.mu.Unlock()
-	dir := filepath.Join(c.dir, "agent-"+strconv.Itoa(n))
+	text, ports := c.withPorts(&cfg, n)
+	a, err := c.startAgent(ctx, &handle{cluster: c, cfg: cfg, n: n, resources: text, ports: ports}, nil)
+	if err != nil && ports != nil {
+		err = errors.Join(err, ports.Close())
+	}
+	return a, err
+}
+
+// startAgent starts the agent of a handle. before is the agent that was there before, nil if there was none.
+func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent) (*Agent, error) {
+	cfg := h.cfg
 	domain, err := ParseDomain(cfg.Domain)
 	if err != nil {
 		return nil, err
 	}
-
-	text, ports := c.withPorts(&cfg, n)
-	defer func() {
-		if err != nil && ports != nil {
-			err = errors.Join(err, ports.Close())
-		}
-	}()
 	config := agent.Config{
 		Master:       leaders{c},
-		WorkDir:      dir,
-		Checkpoint:   c.checkpointOf(n, cfg),
+		Before:       before,
+		WorkDir:      filepath.Join(c.dir, "agent-"+strconv.Itoa(h.n)),
+		Checkpoint:   c.checkpointOf(h.n, cfg),
 		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
-		Resources:    text,
+		Resources:    h.resources,
 		Role:         cfg.Role,
 		ResourceList: cfg.disks(),
 		Domain:       domain,
@@ -171,10 +176,9 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err 
 
 		Logger: c.cfg.Logger.With("component", "agent"),
 		Runner: cfg.Runner,
-		Seed:   c.cfg.seedOf(n),
+		Seed:   c.cfg.seedOf(h.n + h.restarts<<20),
 	}
-	h := c.control(&config)
-	h.cfg, h.ports = cfg, ports
+	h.control(&config)
 	if cfg.Simulated {
 		if cfg.Address != "" {
 			return nil, fmt.Errorf("cluster: a simulated agent has no address of its own; leave out %q", cfg.Address)
@@ -183,10 +187,10 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err 
 			return nil, err
 		}
 	} else {
-		if config.Logger, config.LogFile, err = c.logs.agent(config.Logger, n); err != nil {
+		if config.Logger, config.LogFile, err = c.logs.agent(config.Logger, h.n); err != nil {
 			return nil, err
 		}
-		if config.Listener, err = c.cfg.Listen(ctx, cmp.Or(cfg.Address, "127.0.0.1:0")); err != nil {
+		if config.Listener, err = h.listen(ctx); err != nil {
 			return nil, fmt.Errorf("cluster: an agent cannot listen: %w", err)
 		}
 		if c.cfg.Seed != 0 {
@@ -204,8 +208,8 @@ func (c *Cluster) newAgent(ctx context.Context, cfg AgentConfig) (_ *Agent, err 
 	return &Agent{Hostname: config.Hostname, Address: a.Addr(), agent: a, handle: h}, nil
 }
 
-// join waits until an agent is registered, and makes it one of the cluster.
-func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
+// join waits until an agent is registered, and makes it one of the cluster: in the place of before, unless that is nil.
+func (c *Cluster) join(ctx context.Context, a, before *Agent) (err error) {
 	if a.ID, err = a.agent.ID(ctx); err != nil && c.joinsLater(err) {
 		c.cfg.Logger.Warn("an agent must not join", "hostname", a.Hostname, "error", err)
 		return a.finish((*agent.Agent).Close)
@@ -219,7 +223,16 @@ func (c *Cluster) join(ctx context.Context, a *Agent) (err error) {
 	if c.closed {
 		return errors.Join(ErrClosed, a.finish((*agent.Agent).Close))
 	}
-	c.agents = append(c.agents, a)
+	if before == nil {
+		c.agents = append(c.agents, a)
+		return nil
+	}
+	i := slices.Index(c.agents, before)
+	if i < 0 {
+		return errors.Join(&AgentError{before.ID, 0}, a.finish((*agent.Agent).Close))
+	}
+	c.agents = slices.Clone(c.agents)
+	c.agents[i] = a
 	return nil
 }
 

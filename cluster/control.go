@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +21,8 @@ import (
 var (
 	ErrSuspended    = agent.ErrSuspended
 	ErrNotSuspended = agent.ErrNotSuspended
+	// ErrEnded is returned by Suspend, Resume and Restart of an agent that has ended: RestartWithNewID starts it.
+	ErrEnded = errors.New("cluster: the agent has ended, and its id with it; restart it with a new id")
 )
 
 // AgentState says how an agent is.
@@ -47,13 +51,17 @@ func (e *AgentError) Error() string {
 
 // handle is what a cluster needs to control an agent.
 type handle struct {
-	cluster *Cluster
-	wire    *link.Wire
-	cfg     AgentConfig
-	names   atomic.Pointer[[]string] // id and host name, once there is an id
-	mu      sync.Mutex               // serialises Suspend, Resume and Restart
-	away    atomic.Bool              // suspended
-	ports   io.Closer                // what keeps others off the agent's ports, or nil
+	cluster   *Cluster
+	wire      *link.Wire
+	cfg       AgentConfig
+	n         int                      // names the work directory
+	restarts  int                      // with new ids
+	resources string                   // those of cfg, with ports
+	address   string                   // where the agent before this one listened; empty if there was none
+	names     atomic.Pointer[[]string] // id and host name, once there is an id
+	mu        sync.Mutex               // serialises Suspend, Resume and the restarts
+	away      atomic.Bool              // suspended
+	ports     io.Closer                // what keeps others off the agent's ports, or nil
 }
 
 // finish ends the agent and lets go of its ports, which nobody listens on any more then.
@@ -66,12 +74,19 @@ func (a *Agent) finish(how func(*agent.Agent) error) error {
 }
 
 // control gives the configuration of an agent what it takes to control it.
-func (c *Cluster) control(cfg *agent.Config) *handle {
-	h := &handle{cluster: c, wire: &link.Wire{Fault: c.faults.Link(cfg.Hostname)}}
+func (h *handle) control(cfg *agent.Config) {
+	h.wire = &link.Wire{Fault: h.cluster.faults.Link(cfg.Hostname)}
 	h.names.Store(&[]string{cfg.Hostname})
 	cfg.Wire = h.wire
-	cfg.Middleware = c.faults.Agent(func() []string { return *h.names.Load() })
-	return h
+	cfg.Middleware = h.cluster.faults.Agent(func() []string { return *h.names.Load() })
+}
+
+// listen listens where the agent has its place.
+func (h *handle) listen(ctx context.Context) (net.Listener, error) {
+	if h.address != "" {
+		return h.cluster.listenAgain(ctx, h.address)
+	}
+	return h.cluster.cfg.Listen(ctx, cmp.Or(h.cfg.Address, "127.0.0.1:0"))
 }
 
 // Faults returns the rules by which faults are played to the clients of the cluster; see package fault. They can be
@@ -152,6 +167,9 @@ func (a *Agent) Heal() { a.wire.Heal() }
 func (a *Agent) Suspend(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.State() == AgentEnded {
+		return ErrEnded
+	}
 	err := a.agent.Suspend(ctx)
 	if err == nil {
 		a.away.Store(true)
@@ -164,7 +182,11 @@ func (a *Agent) Suspend(ctx context.Context) error {
 func (a *Agent) Resume(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.away.Load() {
+	switch a.State() {
+	case AgentSuspended:
+	case AgentEnded:
+		return ErrEnded
+	default:
 		return ErrNotSuspended
 	}
 	if a.cfg.Simulated {
@@ -185,10 +207,44 @@ func (a *Agent) Resume(ctx context.Context) error {
 	return nil
 }
 
-// Restart is Suspend and Resume: the agent's process ends and starts again, while executors live on.
+// Restart is Suspend and Resume: the agent's process ends and starts again, while executors live on. An agent that its master has shut
+// down, as for maintenance, cannot (ErrEnded): see RestartWithNewID.
 func (a *Agent) Restart(ctx context.Context) error {
 	if err := a.Suspend(ctx); err != nil {
 		return err
 	}
 	return a.Resume(ctx)
+}
+
+// RestartWithNewID ends the agent as SIGUSR1 does, and starts it again in its work directory under a new id: it unregisters, its tasks
+// are lost, and the one that starts at the same address brings the reserved resources and persistent volumes of before along, with the
+// data on them. So does an agent of Mesos whose master shut it down, for maintenance or because it was marked gone, when it is started
+// again. An agent that has ended is only started; one that is suspended ends without a word, and its master finds out when the new one
+// registers.
+//
+// It waits until the agent is registered, and returns it: it takes the place of this one among the agents of the cluster. If it cannot
+// start or may not join, because its machine is still DOWN, this one stays and has ended; then RestartWithNewID may be tried again.
+// The error is an *AgentError if the agent is none of the cluster any more: after Stop, Kill or a restart with a new id.
+func (a *Agent) RestartWithNewID(ctx context.Context) (*Agent, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.cluster
+	if !slices.Contains(c.Agents(), a) {
+		return nil, &AgentError{a.ID, 0}
+	}
+	if err := a.agent.Close(); err != nil {
+		return nil, fmt.Errorf("cluster: an agent did not end: %w", err)
+	}
+	h := &handle{cluster: c, cfg: a.cfg, n: a.n, restarts: a.restarts + 1, resources: a.resources, ports: a.ports}
+	if !a.cfg.Simulated {
+		h.address = a.Address
+	}
+	b, err := c.startAgent(ctx, h, a.agent)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.join(ctx, b, a); err != nil {
+		return nil, err
+	}
+	return b, nil
 }

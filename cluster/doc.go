@@ -14,7 +14,7 @@
 // KillMaster and StartMaster play what happens to them; agents and frameworks come back to the new leader as they do in Mesos. With
 // Config.StateDir a cluster that is started where another one ended remembers what that one knew.
 //
-// Everything can be made to fail while it runs: agents stop, die, restart and are cut off (Agent), and Faults plays lost and late updates, broken
+// Everything can be made to fail while it runs: agents stop, die, restart, return under new ids and are cut off (Agent), and Faults plays lost and late updates, broken
 // streams and wrong answers (package fault). Package control does the same from another process.
 //
 // Several clusters can run in one process. All methods are safe for concurrent use.

@@ -90,7 +90,7 @@ func (c *Cluster) startAgents(ctx context.Context, list []AgentConfig) error {
 	join := func() (err error) {
 		for _, a := range pending {
 			if err == nil {
-				err = c.join(ctx, a)
+				err = c.join(ctx, a, nil)
 			} else {
 				err = errors.Join(err, a.finish((*agent.Agent).Close))
 			}

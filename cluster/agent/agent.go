@@ -65,6 +65,9 @@ type Config struct {
 	// reservations and volumes, and the tasks of frameworks that checkpoint. An agent that finds it goes on where that one was, but
 	// executors have ended. Empty means that nothing is remembered.
 	Checkpoint string
+	// Before is an agent that ran in WorkDir before and has ended; nil if there was none. This one is another to the master, but has the
+	// same address, and begins with the dynamic reservations and persistent volumes of that one.
+	Before *Agent
 	// Wire is the network between the agent and its masters, which can be cut; nil is one that cannot.
 	Wire *link.Wire
 	// Middleware, if set, wraps the HTTP endpoints.
@@ -272,7 +275,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent: attributes %q: %w", cfg.Attributes, err)
 	}
 	if cfg.Host != nil {
-		a.address = cfg.Host.add(a)
+		a.address = cfg.Host.add(a, cfg.Before)
 	} else if a.address, err = addressOf(cfg.Listener); err != nil {
 		return nil, err
 	}
@@ -390,9 +393,7 @@ func (a *Agent) finish(unregister bool) {
 	idle := make(chan struct{})
 	_ = a.loop.Do(loop.WithKey(context.Background(), a.address.pid()), func() {
 		a.leaves = a.leaves || unregister
-		if !a.leaves {
-			a.save()
-		}
+		a.save()
 		a.closing = true
 		if unregister && a.registered {
 			a.send(link.Unregister{})

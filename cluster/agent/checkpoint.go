@@ -10,14 +10,13 @@ package agent
 //     and no FAILURE is sent.
 //   - Dynamic reservations and volumes are made anew from the resources that the agent is now configured with. If these
 //     do not have room for them the agent does not start.
-//   - An agent that leaves for good (it unregisters, or its master removes or refuses it) takes the file away. If it is refused when
-//     it comes back, it forgets everything and joins as a new agent: Mesos' agents do so at their next start.
+//   - An agent that leaves for good (it unregisters, or its master removes or refuses it) leaves its resources behind, without its id: who
+//     starts there next joins as a new agent with the reservations and volumes. If it is refused when it comes back, it does that at
+//     once: Mesos' agents do so at their next start.
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -39,7 +38,7 @@ var checkpointKind = statefile.Kind{
 // What the file holds; see package statefile for what is around it.
 type (
 	checkpoint struct {
-		ID         string                `json:"id"`
+		ID         string                `json:"id,omitempty"` // none once the agent has left
 		Resources  []resourceMessage     `json:"resources"`
 		Frameworks []frameworkCheckpoint `json:"frameworks,omitempty"`
 		Operations []operationMessage    `json:"operations,omitempty"` // not acknowledged
@@ -84,6 +83,10 @@ func (a *Agent) snapshot() *checkpoint {
 	c := &checkpoint{ID: a.info.GetId().GetValue()}
 	for _, r := range a.total {
 		c.Resources = append(c.Resources, resourceMessage{M: r})
+	}
+	if a.leaves {
+		c.ID = ""
+		return c
 	}
 	var streams []*stream
 	for _, s := range a.streams {
@@ -148,23 +151,24 @@ func (a *Agent) saveNow() {
 	}
 }
 
-// closeCheckpoint ends the writing; an agent that leaves for good takes the file away.
+// closeCheckpoint ends the writing.
 func (a *Agent) closeCheckpoint() error {
 	if a.keeper == nil {
 		return nil
 	}
-	err := a.keeper.Close()
-	if !a.leaves {
-		return err
-	}
-	if err := os.Remove(a.cfg.Checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("agent: it left, but its checkpoint stays: %w", err)
-	}
-	return nil
+	return a.keeper.Close()
 }
 
-// restore reads the checkpoint, if there is one. It is called by New, when the agent knows what it is configured with.
-func (a *Agent) restore() error {
+// restore takes over what the agent before this one left, or else reads the checkpoint, if there is one. It is called by New, when the
+// agent knows what it is configured with.
+func (a *Agent) restore() (err error) {
+	if before := a.cfg.Before; before != nil {
+		<-before.done
+		a.cfg.Before = nil // it is not needed any more
+		if a.total, err = reserved(a.total, before.total); err != nil {
+			return fmt.Errorf("agent: %w", err)
+		}
+	}
 	if a.cfg.Checkpoint == "" {
 		return nil
 	}
@@ -186,9 +190,6 @@ func (a *Agent) restore() error {
 
 // recover goes on from a checkpoint. Its errors name the place.
 func (a *Agent) recover(c *checkpoint) error {
-	if c.ID == "" {
-		return errors.New("there is no agent id")
-	}
 	var kept []*mesospb.Resource
 	for _, r := range c.Resources {
 		kept = append(kept, r.M)
@@ -202,6 +203,12 @@ func (a *Agent) recover(c *checkpoint) error {
 			Advice: "configure the agent with at least the resources that it had, or move the file away: then " + checkpointKind.Loss}
 	}
 	a.total = total
+	if c.ID == "" {
+		if len(c.Frameworks)+len(c.Operations) > 0 {
+			return errors.New("there is no agent id")
+		}
+		return nil
+	}
 	a.info = proto.CloneOf(a.info)
 	a.info.Id = &mesospb.AgentID{Value: &c.ID}
 	for i, fc := range c.Frameworks {
@@ -284,19 +291,15 @@ func (a *Agent) reviveRecovered() {
 	}
 }
 
-// rejoinAsNew forgets what was recovered, as the master does not want the agent of that id.
+// rejoinAsNew forgets what was recovered but for its resources, as the master does not want the agent of that id.
 func (a *Agent) rejoinAsNew(why string) {
 	a.log.Warn("the master refused the agent that this one was; it joins as a new one", "agent", a.info.GetId().GetValue(), "message", why)
 	a.stopStreams()
 	clear(a.frameworks)
 	clear(a.streams)
 	a.operations = nil
-	base, err := a.findResources()
-	if err != nil {
-		base = a.total // it was found when the agent started
-	}
-	a.total = base
-	a.info = a.describe()
+	a.info = proto.CloneOf(a.info)
+	a.info.Id = nil
 	a.register()
 }
 

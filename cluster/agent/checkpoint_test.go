@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,12 +103,14 @@ func TestAgentGoesOnFromItsCheckpoint(t *testing.T) {
 		_ = a.loop.Do(t.Context(), func() { left = len(a.frameworks) + len(a.streams) })
 		return left == 0
 	})
-	// An agent that leaves for good leaves nothing to go on from.
+	// An agent that leaves for good leaves its reservations and volumes to the next one, which has another id.
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the checkpoint is there after Close: %v", err)
+	m = newTestMaster(t)
+	remembering(t, m, path)
+	if d := await[link.Register](t, m).Agent; d.Info.GetId() != nil || !resources.Equivalent(d.Total, total) || !resources.Equivalent(d.Info.GetResources(), base) {
+		t.Errorf("the next agent registers as %v with %s, want %s", d.Info, resources.Describe(d.Total), resources.Describe(total))
 	}
 }
 
@@ -120,6 +121,16 @@ func TestRefusedAgentJoinsAsANewOne(t *testing.T) {
 	if _, err := a.ID(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	total, err := reserved(await[link.Register](t, m).Agent.Total, []*mesospb.Resource{resources.NewCPUs(1.5, resources.WithReservation("eng", "p"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.send(link.Checkpoint{Total: total})
+	eventually(t, "the reservation is there", func() bool {
+		known := false
+		_ = a.loop.Do(t.Context(), func() { known = resources.Equivalent(a.total, total) })
+		return known
+	})
 	if err := a.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,11 +150,16 @@ func TestRefusedAgentJoinsAsANewOne(t *testing.T) {
 	if id, err := a.ID(t.Context()); id != "agent-S7" || err != nil {
 		t.Errorf("ID: %q, %v", id, err)
 	}
-	// One that is refused or shut down later ends, and forgets.
+	if d := await[link.Register](t, m).Agent; !resources.Equivalent(d.Total, total) {
+		t.Errorf("it brings %s, want %s", resources.Describe(d.Total), resources.Describe(total))
+	}
+	// One that is refused or shut down later ends, and forgets its id.
 	m.send(link.Shutdown{Message: "gone"})
 	<-a.Done()
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the checkpoint is there: %v", err)
+	m = newTestMaster(t)
+	remembering(t, m, path)
+	if d := await[link.Register](t, m).Agent; d.Info.GetId() != nil || !resources.Equivalent(d.Total, total) {
+		t.Errorf("the next agent registers as %v with %s, want %s", d.Info, resources.Describe(d.Total), resources.Describe(total))
 	}
 }
 

@@ -48,13 +48,17 @@ func (h *Host) Close() error {
 	return err
 }
 
-// add gives an agent its name.
-func (h *Host) add(a *Agent) address {
+// add gives an agent its name: that of the one before it, if there was one.
+func (h *Host) add(a, before *Agent) address {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.address
-	at.process = h.made
-	h.made++
+	if before != nil {
+		at.process = before.address.process
+	} else {
+		at.process = h.made
+		h.made++
+	}
 	h.agents[at.name()] = a
 	return at
 }

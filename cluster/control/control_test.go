@@ -149,6 +149,10 @@ func TestAgentsAreKilledSuspendedAndPartitioned(t *testing.T) {
 		do("a1", Resume)
 		do("a2", Restart)
 		expect(time.Second, "a1 running", "a2 running")
+		if a, err := ctl.Act(ctx, "a1", RestartWithNewID); err != nil || a.ID != c.Agents()[0].ID || !strings.HasSuffix(a.ID, "-S2") {
+			t.Errorf("RestartWithNewID: %+v, %v", a, err)
+		}
+		expect(0, "a1 running", "a2 running")
 		do("a1", Kill)
 		expect(0, "a2 running")
 	})

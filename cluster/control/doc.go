@@ -14,7 +14,9 @@
 //
 //	GET    /mesokit/v1/status
 //	POST   /mesokit/v1/agents                   a cluster.AgentConfig; answers the agent
-//	POST   /mesokit/v1/agents/AGENT/ACTION      stop, kill, suspend, resume, restart, partition or heal; AGENT as cluster.Cluster.Agent takes it
+//	POST   /mesokit/v1/agents/AGENT/ACTION      stop, kill, suspend, resume, restart, restart-with-new-id, partition or heal; AGENT as
+//	                                            cluster.Cluster.Agent takes it; answers the agent, under its new id if it has got one. restart
+//	                                            gives one to an agent that its master has shut down, as for maintenance.
 //	GET    /mesokit/v1/faults
 //	POST   /mesokit/v1/faults                   {"rule": "call hang"}, or the fields of a fault.Rule; answers the rule's state
 //	DELETE /mesokit/v1/faults                   all

@@ -131,7 +131,7 @@ func Handler(c *cluster.Cluster) http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		return a, act(r.Context(), a, r.PathValue("action"))
+		return act(r.Context(), a, r.PathValue("action"))
 	})
 	handle("GET /mesokit/v1/faults", func(*http.Request) (any, error) { return c.Faults().List(), nil })
 	handle("POST /mesokit/v1/faults", func(r *http.Request) (any, error) { return addFault(c.Faults(), r) })
@@ -159,36 +159,43 @@ type Action string
 
 // What can be done with agents: the methods of cluster.Agent.
 const (
-	Stop      Action = "stop"
-	Kill      Action = "kill"
-	Suspend   Action = "suspend"
-	Resume    Action = "resume"
-	Restart   Action = "restart"
-	Partition Action = "partition"
-	Heal      Action = "heal"
+	Stop    Action = "stop"
+	Kill    Action = "kill"
+	Suspend Action = "suspend"
+	Resume  Action = "resume"
+	Restart Action = "restart"
+	// RestartWithNewID answers with the agent under its new id.
+	RestartWithNewID Action = "restart-with-new-id"
+	Partition        Action = "partition"
+	Heal             Action = "heal"
 )
 
-// act does something with an agent.
-func act(ctx context.Context, a *cluster.Agent, action string) error {
+// act does something with an agent, and returns it as it is then.
+func act(ctx context.Context, a *cluster.Agent, action string) (*cluster.Agent, error) {
 	switch Action(action) {
 	case Stop:
-		return a.Stop()
+		return a, a.Stop()
 	case Kill:
-		return a.Kill()
+		return a, a.Kill()
 	case Suspend:
-		return a.Suspend(ctx)
+		return a, a.Suspend(ctx)
 	case Resume:
-		return a.Resume(ctx)
+		return a, a.Resume(ctx)
 	case Restart:
-		return a.Restart(ctx)
+		if err := a.Restart(ctx); !errors.Is(err, cluster.ErrEnded) {
+			return a, err
+		}
+		return a.RestartWithNewID(ctx)
+	case RestartWithNewID:
+		return a.RestartWithNewID(ctx)
 	case Partition:
 		a.Partition()
 	case Heal:
 		a.Heal()
 	default:
-		return &requestError{http.StatusNotFound, fmt.Sprintf("agents have no %q: want stop, kill, suspend, resume, restart, partition or heal", action)}
+		return nil, &requestError{http.StatusNotFound, fmt.Sprintf("agents have no %q: want stop, kill, suspend, resume, restart, restart-with-new-id, partition or heal", action)}
 	}
-	return nil
+	return a, nil
 }
 
 // addFault adds the rule of a request and returns its state.
@@ -301,7 +308,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	}
 	switch {
-	case errors.Is(err, cluster.ErrSuspended), errors.Is(err, cluster.ErrNotSuspended), errors.Is(err, fault.ErrTooMany):
+	case errors.Is(err, cluster.ErrSuspended), errors.Is(err, cluster.ErrNotSuspended), errors.Is(err, cluster.ErrEnded), errors.Is(err, fault.ErrTooMany):
 		return http.StatusConflict
 	case errors.Is(err, cluster.ErrClosed), errors.Is(err, fault.ErrClosed):
 		return http.StatusServiceUnavailable

@@ -119,11 +119,16 @@ func newDevAgent() *cobra.Command {
 		{control.Partition, "Cut agents off from the master", "partitioned"},
 		{control.Heal, "End partitions", "healed"},
 	} {
-		cmd.AddCommand(&cobra.Command{
+		newID := false
+		verb := &cobra.Command{
 			Use: string(a.action) + " AGENT…", Short: a.short, Args: wanting(cobra.MinimumNArgs(1)),
 			RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, args []string) error {
+				action := a.action
+				if newID {
+					action = control.RestartWithNewID
+				}
 				for _, ref := range args {
-					agent, err := ctl.Act(cmd.Context(), ref, a.action)
+					agent, err := ctl.Act(cmd.Context(), ref, action)
 					if err != nil {
 						return err
 					}
@@ -133,7 +138,15 @@ func newDevAgent() *cobra.Command {
 				}
 				return nil
 			}),
-		})
+		}
+		if a.action == control.Restart {
+			verb.Long = `Suspend and resume agents: executors of frameworks that checkpoint live on.
+
+With --new-id agents come back as new ones, with their reservations and volumes: their tasks are lost. So do agents of Mesos that were shut
+down for maintenance or marked gone.`
+			verb.Flags().BoolVar(&newID, "new-id", false, "end agents for good and start them under new ids, with their reservations and volumes")
+		}
+		cmd.AddCommand(verb)
 	}
 	return cmd
 }

@@ -142,6 +142,7 @@ func TestDevAgentsAreControlledFromTheCommandLine(t *testing.T) {
 		{[]string{"suspend", d.Agents[0].Address, "a9"}, "suspended X-S0 (localhost, X)\nsuspended X-S1 (a9, X)\n", "a9 suspended"},
 		{[]string{"resume", d.Agents[0].ID, "a9"}, "resumed X-S0 (localhost, X)\nresumed X-S1 (a9, X)\n", "a9 running"},
 		{[]string{"restart", "a9"}, "restarted X-S1 (a9, X)\n", "a9 running"},
+		{[]string{"restart", "--new-id", "a9"}, "restarted X-S4 (a9, X)\n", "a9 running"},
 		{[]string{"kill", "S2"}, "killed X-S2 (sim, X)\n", "a9 running"},
 		{[]string{"stop", "S3"}, "stopped X-S3 (sim, X)\n", "a9 running"},
 	} {
