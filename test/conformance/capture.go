@@ -41,6 +41,14 @@ type Request struct {
 	Headers map[string]string
 	Body    any    // a JSON value, or nil
 	Raw     []byte // the exact body, if Body is nil; nil for no body
+	// Records are the body of a request that was sent record by record; Body is nil then.
+	Records []Record
+}
+
+// A Record is one record of a request's body.
+type Record struct {
+	At    float64
+	Value any // a JSON value
 }
 
 // A Response as it was received: a Body or, if Stream is set, Frames.
@@ -140,6 +148,10 @@ func (r *fileExchange) exchange(i int) (*Exchange, error) {
 			if e.Request.Raw, err = base64.StdEncoding.DecodeString(raw); err != nil {
 				return nil, fmt.Errorf("request body: %w", err)
 			}
+		} else if get(body, "_records") != nil {
+			if e.Request.Records, err = records(list(body, "_records")); err != nil {
+				return nil, fmt.Errorf("request body: %w", err)
+			}
 		} else {
 			e.Request.Body = body
 		}
@@ -177,6 +189,23 @@ func (r *fileExchange) exchange(i int) (*Exchange, error) {
 	return e, nil
 }
 
+// records reads what was sent record by record.
+func records(values []any) ([]Record, error) {
+	if len(values) == 0 {
+		return nil, errors.New(`"_records" holds no record`)
+	}
+	sent := make([]Record, len(values))
+	for i, v := range values {
+		number, _ := get(v, "at").(json.Number)
+		at, err := number.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("record %d: at: %w", i, err)
+		}
+		sent[i] = Record{At: at, Value: get(v, "record")}
+	}
+	return sent, nil
+}
+
 // With returns the capture with the exchanges of a companion capture added, all in order of time.
 func (c *Capture) With(companion *Capture) *Capture {
 	merged := &Capture{Name: c.Name, Exchanges: slices.Clone(c.Exchanges)}
@@ -203,12 +232,23 @@ func (c *Capture) timeline() []*Exchange {
 	return sorted
 }
 
+// toAgent says whether the request went to an agent rather than to the master.
+func (e *Exchange) toAgent() bool { return strings.HasPrefix(e.Note, "agent:") }
+
+// content is the body of the request, or its first record.
+func (e *Exchange) content() any {
+	if len(e.Request.Records) > 0 {
+		return e.Request.Records[0].Value
+	}
+	return e.Request.Body
+}
+
 // callType is the type of the call that the exchange makes, or its path.
 func (e *Exchange) callType() string {
 	if e.Request == nil {
 		return "remark"
 	}
-	if t, ok := get(e.Request.Body, "type").(string); ok {
+	if t, ok := get(e.content(), "type").(string); ok {
 		return t
 	}
 	return e.Request.Method + " " + e.Request.Path

@@ -12,7 +12,8 @@
 //
 // With -master the cases come one after the other, next to whatever else runs there; -any-amounts is for
 // agents that have other resources than the recorded one. -case f04 runs only that case. Cases that
-// need more power over the cluster than there is appear in the table as not run.
+// need more power over the cluster than there is appear in the table as not run. Cases marked Pending run only
+// when -case names them.
 //
 // It speaks plain HTTP and looks at JSON as trees of values, never through our own clients or
 // codecs, so that a field that is written or left out by mistake shows.
@@ -29,6 +30,9 @@
 //   - HEARTBEAT: a stream that had one must have one; how many and where depends on time.
 //   - The order in lists that Mesos keeps in hash maps: resources, offers in an event, and the
 //     tasks, frameworks, agents and so on in snapshots.
+//   - Whether the first update of a task (TASK_STARTING) says the addresses and the process of its container: the agent
+//     adds what it knows by then.
+//   - How the output of a container is cut into DATA events: it is compared line by line.
 //   - Updates sent again because nobody acknowledged them, but for f02, which is about them.
 //   - Response headers that the recorder did not keep, and Content-Length, which follows from the
 //     body.

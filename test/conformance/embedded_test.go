@@ -14,6 +14,7 @@ import (
 type embedded struct {
 	Uncontrolled
 	*cluster.Cluster
+	setup     Setup
 	dir       string
 	zooKeeper string // where the masters meet; empty if the election is built in
 }
@@ -28,13 +29,17 @@ func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, erro
 		cfg.ZooKeeper = startZooKeeper(t)
 	}
 	for _, a := range setup.Agents {
-		cfg.Agents = append(cfg.Agents, cluster.AgentConfig{Hostname: a.Hostname, Resources: a.Resources, Attributes: a.Attributes})
+		agent := cluster.AgentConfig{Hostname: a.Hostname, Resources: a.Resources, Attributes: a.Attributes}
+		if a.MountMB > 0 {
+			agent.Disks = []cluster.Disk{{Root: t.TempDir(), Mount: true, MB: a.MountMB}}
+		}
+		cfg.Agents = append(cfg.Agents, agent)
 	}
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &embedded{Cluster: c, dir: cfg.Dir, zooKeeper: cfg.ZooKeeper}, nil
+	return &embedded{Cluster: c, setup: setup, dir: cfg.Dir, zooKeeper: cfg.ZooKeeper}, nil
 }
 
 func (e *embedded) Control() Control { return e }
@@ -53,6 +58,20 @@ func (e *embedded) StartAgent(ctx context.Context, hostname string) error {
 		return err
 	}
 	return a.Resume(ctx)
+}
+
+func (e *embedded) RetireAgent(_ context.Context, hostname string) error {
+	a, err := e.Agent(hostname)
+	if err != nil {
+		return err
+	}
+	return a.Stop()
+}
+
+func (e *embedded) AddAgent(ctx context.Context) error {
+	like := e.setup.Agents[0]
+	_, err := e.Cluster.AddAgent(ctx, cluster.AgentConfig{Hostname: like.Hostname, Resources: like.Resources, Attributes: like.Attributes})
+	return err
 }
 
 func (e *embedded) Follower(context.Context) (string, error) {

@@ -56,6 +56,11 @@ func newEvent(v any, seen map[string]bool) *event {
 			e.ident += "|uuid"
 		}
 		e.loose = true
+	case "DATA":
+		e.lane = "data " + text(body, "type")
+		e.weak = text(body, "data")
+		e.ident = e.weak
+		e.loose = true // what comes through two pipes has no order
 	case "FAILURE":
 		executor := text(body, "executor_id", "value")
 		e.lane = "failure " + executor

@@ -29,7 +29,13 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	patience := time.AfterFunc(answerTimeout, cancel)
-	response, err := r.client.Do(req.WithContext(ctx))
+	var response *http.Response
+	if len(e.Request.Records) > 0 {
+		patience.Reset(answerTimeout + seconds(e.Request.Records[len(e.Request.Records)-1].At-e.At) + time.Duration(len(e.Request.Records))*r.opts.Slack)
+		response, err = r.sendRecords(ctx, e, req.WithContext(ctx))
+	} else {
+		response, err = r.client.Do(req.WithContext(ctx))
+	}
 	if err != nil {
 		cancel()
 		if !patience.Stop() {
@@ -75,17 +81,7 @@ func (r *replay) exchange(ctx context.Context, e *Exchange) error {
 // it an id that the target did not give.
 func (r *replay) request(ctx context.Context, e *Exchange) (req *http.Request, unsent string, err error) {
 	var missing []string
-	replace := func(key string, v any) (any, bool) {
-		if n, ok := v.(json.Number); ok {
-			to, ok := r.opts.Replace[string(n)]
-			return json.Number(to), ok
-		}
-		s, ok := v.(string)
-		if !ok {
-			return nil, false
-		}
-		return r.ids.translate(key, r.replaceTexts(false).Replace(s), &missing), true
-	}
+	replace := func(key string, v any) (any, bool) { return r.ours(key, v, &missing) }
 	data := e.Request.Raw
 	if e.Request.Body != nil {
 		recordedHolder, recordedIDs := offerIDsOf(e.Request.Body)
@@ -115,12 +111,31 @@ func (r *replay) request(ctx context.Context, e *Exchange) (req *http.Request, u
 			return nil, "nothing has come that stands for " + id, nil
 		}
 	}
-	req, err = http.NewRequestWithContext(ctx, e.Request.Method, r.base+path, bytes.NewReader(data))
+	base := r.base
+	if e.toAgent() {
+		if base, unsent, err = r.agentBase(ctx); base == "" {
+			return nil, unsent, err
+		}
+	}
+	req, err = http.NewRequestWithContext(ctx, e.Request.Method, base+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, "", fmt.Errorf("bad recorded request: %w", err)
 	}
 	req.Header = headers
 	return req, "", nil
+}
+
+// ours puts what the target calls a thing in the place of a recorded text or number.
+func (r *replay) ours(key string, v any, missing *[]string) (any, bool) {
+	if n, ok := v.(json.Number); ok {
+		to, ok := r.opts.Replace[string(n)]
+		return json.Number(to), ok
+	}
+	s, ok := v.(string)
+	if !ok {
+		return nil, false
+	}
+	return r.ids.translate(key, r.replaceTexts(false).Replace(s), missing), true
 }
 
 // withoutOffers copies a call with an empty list of offers.
@@ -148,6 +163,13 @@ func (r *replay) chooseOffers(e *Exchange, recorded []string) (ids []any, proble
 			add(r.ids.there[id])
 		case s == nil || s.recOffers.byID[id] == nil: // made up by the recorded client
 			add(id)
+		case s.goneAt(id, e.At): // the case is about an offer that was taken back
+			o := s.offers.lastRescinded(r.ids.there[s.recOffers.byID[id].agent])
+			if o == nil {
+				return nil, "no offer was rescinded that could stand for " + id
+			}
+			r.ids.agree(id, o.id, true)
+			add(o.id)
 		default:
 			needed = append(needed, s.recOffers.byID[id])
 		}

@@ -8,16 +8,20 @@ import (
 )
 
 // idPattern finds in a text what differs from run to run: UUIDs and the Mesos ids made from them
-// (framework -0001, agent -S1, offer -O1), and addresses.
+// (framework -0001, agent -S1, offer -O1), addresses, and an agent's work directory.
 var idPattern = regexp.MustCompile(
 	`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-S\d+|-O\d+|-\d{4,})?` +
-		`|(\d{1,3}(\.\d{1,3}){3}|localhost):\d+`)
+		`|(\d{1,3}(\.\d{1,3}){3}|localhost):\d+` +
+		`|(/[^/\s'":]+)+/slaves/`)
 
 // A token is an id within a text.
 type token struct {
 	text string
-	kind string // uuid, framework, agent, offer, address
+	kind string // uuid, framework, agent, offer, address, directory
 }
+
+// place says whether the token says where something is, which is compared with nothing.
+func (t token) place() bool { return t.kind == "address" || t.kind == "directory" }
 
 // split cuts a text into its tokens and what is around them: one more part than tokens.
 func split(s string) (parts []string, tokens []token) {
@@ -35,6 +39,8 @@ func split(s string) (parts []string, tokens []token) {
 			}
 		} else if m[4] >= 0 {
 			t.kind = "address"
+		} else if m[8] >= 0 {
+			t.kind = "directory"
 		}
 		parts = append(parts, s[last:m[0]])
 		tokens = append(tokens, t)
@@ -99,7 +105,7 @@ func (b *bindings) translate(key, s string, missing *[]string) string {
 		case ok:
 			out.WriteString(got)
 		default:
-			if t.kind != "address" {
+			if !t.place() {
 				*missing = append(*missing, t.text)
 			}
 			out.WriteString(t.text)

@@ -13,6 +13,7 @@ type offer struct {
 	look                any   // the offer without its id and resources
 	kinds               []any // its resources without their values
 	used                bool
+	rescinded           bool
 }
 
 func offersIn(event any) []*offer {
@@ -67,6 +68,24 @@ func (l *ledger) use(id string) {
 	if o := l.byID[id]; o != nil {
 		o.used = true
 	}
+}
+
+// rescind takes an offer off the ledger that was taken back.
+func (l *ledger) rescind(id string) {
+	l.use(id)
+	if o := l.byID[id]; o != nil {
+		o.rescinded = true
+	}
+}
+
+// lastRescinded is the latest of an agent's offers that was taken back; nil if none was.
+func (l *ledger) lastRescinded(agent string) *offer {
+	for _, o := range slices.Backward(l.offers) {
+		if o.rescinded && o.agent == agent {
+			return o
+		}
+	}
+	return nil
 }
 
 // open lists the offers of an agent that are not used; of all agents if agent is empty.

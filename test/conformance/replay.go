@@ -64,6 +64,8 @@ type replay struct {
 	outside  map[string]bool // ids that the recorded server gave out
 
 	arrivals chan arrival
+	answers  chan answer // to a request that is still being sent
+	answer   *answer     // what came on answers
 	stop     chan struct{}
 	readers  sync.WaitGroup
 	horizon  float64
@@ -99,7 +101,7 @@ func (s *Session) Run(ctx context.Context, c *Capture, opts Options) ([]Row, err
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		ids: s.ids.clone(), known: s.ids.clone(), timeline: c.timeline(), results: make(map[*Exchange]*result),
-		arrivals: make(chan arrival), stop: make(chan struct{}),
+		arrivals: make(chan arrival), answers: make(chan answer, 1), stop: make(chan struct{}),
 	}
 	r.outside = givenOut(c)
 	ctx, cancel := context.WithCancel(ctx)
@@ -154,11 +156,11 @@ func (r *replay) run(ctx context.Context) error {
 	previous := 0.0
 	for i, e := range r.timeline {
 		last := i == len(r.timeline)-1
-		r.horizon = e.At
-		if err := r.awaitRecorded(ctx, e, previous); err != nil {
+		r.letGo(e)
+		if err := r.awaitRecorded(ctx, e.At, previous, e.Label()); err != nil {
 			return err
 		}
-		if err := r.pause(ctx, e, i); err != nil {
+		if err := r.pause(ctx, e.At, r.lastActivity(e, i)); err != nil {
 			return err
 		}
 		if r.quiet(e, i) {
@@ -176,26 +178,45 @@ func (r *replay) run(ctx context.Context) error {
 	return r.finish(ctx, previous)
 }
 
-// awaitRecorded waits for everything that was recorded before an exchange.
-func (r *replay) awaitRecorded(ctx context.Context, e *Exchange, previous float64) error {
-	timeout := seconds(e.At-previous) + r.opts.Slack
-	ready, err := r.until(ctx, timeout, func() bool { return r.settled(e.At) })
+// awaitRecorded waits for everything that was recorded before a time, at which a request was sent, or a record of one.
+func (r *replay) awaitRecorded(ctx context.Context, at, previous float64, label string) error {
+	r.horizon = at
+	timeout := seconds(at-previous) + r.opts.Slack
+	ready, err := r.until(ctx, timeout, func() bool { return r.settled(at) || r.answer != nil })
 	if err != nil || ready {
 		return err
 	}
 	for _, s := range r.streams {
-		for _, x := range s.pending(e.At) {
-			x.skipped, x.late = true, e.Label()
+		for _, x := range s.pending(at) {
+			x.skipped, x.late = true, label
 		}
-		s.gaveUp = openText(s.recordedOpen(e.At))
+		s.gaveUp = openText(s.recordedOpen(at))
 	}
 	return nil
+}
+
+// letGo closes the streams that the recorder closed before an exchange: those whose framework subscribes again, and
+// the output of a container whose end is awaited.
+func (r *replay) letGo(e *Exchange) {
+	if e.Request == nil {
+		return
+	}
+	framework := text(e.Request.Body, "subscribe", "framework_info", "id", "value")
+	container := get(e.Request.Body, "wait_nested_container", "container_id")
+	for _, s := range r.streams {
+		session := get(s.exchange.Request.Body, "launch_nested_container_session", "container_id")
+		if !s.exchange.Response.ServerClosed && (framework != "" && framework == s.framework ||
+			container != nil && session != nil && encode(container) == encode(session)) {
+			s.letGo = true
+			s.cancel()
+		}
+	}
 }
 
 // settled says whether all events recorded up to a time have come, and all offers.
 func (r *replay) settled(at float64) bool {
 	for _, s := range r.streams {
-		if s.ended {
+		if s.ended || s.letGo {
 			continue
 		}
 		if len(s.pending(at)) > 0 {
@@ -224,9 +245,8 @@ func openText(open map[string][]*offer) string {
 }
 
 // pause waits as long as the recorded client did for no visible reason, but no longer than Pace.
-func (r *replay) pause(ctx context.Context, e *Exchange, i int) error {
-	recorded := seconds(e.At - r.lastActivity(e, i))
-	pause := min(recorded, r.opts.Pace)
+func (r *replay) pause(ctx context.Context, at, lastActivity float64) error {
+	pause := min(seconds(at-lastActivity), r.opts.Pace)
 	if pause < 50*time.Millisecond {
 		return nil // no pause, just the recorder at work
 	}
@@ -240,9 +260,14 @@ func (r *replay) lastActivity(e *Exchange, i int) float64 {
 	if i > 0 {
 		last = r.timeline[i-1].At
 	}
+	return r.lastEvent(e.At, last)
+}
+
+// lastEvent is the time of the last event, other than heartbeats, between two times; the first time if there is none.
+func (r *replay) lastEvent(at, last float64) float64 {
 	for _, s := range r.streams {
 		for _, f := range s.exchange.Response.Frames {
-			if f.At <= e.At && f.At > last && text(f.Event, "type") != "HEARTBEAT" {
+			if f.At <= at && f.At > last && text(f.Event, "type") != "HEARTBEAT" {
 				last = f.At
 			}
 		}
@@ -258,7 +283,7 @@ func (r *replay) quiet(e *Exchange, i int) bool {
 // compareLedgers notes differences between what was on offer and what is.
 func (r *replay) compareLedgers(e *Exchange) {
 	for _, s := range r.streams {
-		if !s.scheduler || s.exchange.Companion || s.ended {
+		if !s.scheduler || s.exchange.Companion || s.ended || s.letGo {
 			continue
 		}
 		recorded := s.recordedOpen(e.At)
@@ -301,6 +326,17 @@ func (r *replay) act(ctx context.Context, e *Exchange, last bool) error {
 	if hostname, ok := agent("agent %s started again"); ok && control != nil {
 		return control.StartAgent(ctx, hostname)
 	}
+	switch {
+	case control == nil:
+	case e.Note == "agent gets SIGUSR1":
+		return control.RetireAgent(ctx, "localhost")
+	case strings.HasPrefix(e.Note, "agent process ended"):
+		return nil // as it was told to
+	case strings.HasPrefix(e.Note, "meta/slaves/latest removed; agent started again"):
+		return control.StartAgentWithNewID(ctx, "localhost")
+	case e.Note == "a second agent starts":
+		return control.AddAgent(ctx)
+	}
 	if last {
 		return nil // whatever happened then, nothing recorded depends on it
 	}
@@ -317,6 +353,8 @@ func (r *replay) until(ctx context.Context, timeout time.Duration, done func() b
 			if err := r.arrive(ctx, a); err != nil {
 				return false, err
 			}
+		case a := <-r.answers:
+			r.answer = &a
 		case <-timer.C:
 			return false, nil
 		case <-ctx.Done():
@@ -329,24 +367,47 @@ func (r *replay) until(ctx context.Context, timeout time.Duration, done func() b
 // arrive takes in an event or the end of a stream.
 func (r *replay) arrive(ctx context.Context, a arrival) error {
 	s := a.stream
-	if a.err != nil {
+	switch {
+	case s.letGo:
+		return nil
+	case a.err != nil:
 		s.end(a.err)
 		return nil
 	}
-	ev := newEvent(a.value, s.seen)
+	if len(r.opts.Replace) > 0 {
+		restore := r.replaceTexts(true)
+		a.value = transform(a.value, "", func(_ string, v any) (any, bool) {
+			s, ok := v.(string)
+			return restore.Replace(s), ok
+		})
+	}
+	if s.lines != nil {
+		for _, line := range s.lines.add(a.value) {
+			if err := r.take(ctx, s, line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return r.take(ctx, s, a.value)
+}
+
+// take takes in an event of a stream.
+func (r *replay) take(ctx context.Context, s *stream, value any) error {
+	ev := newEvent(value, s.seen)
 	switch {
 	case ev.typ == "HEARTBEAT":
 		s.gotHeartbeats++
 		return nil
 	case ev.typ == "OFFERS":
-		offers := offersIn(a.value)
+		offers := offersIn(value)
 		s.offers.add(offers...)
 		for _, o := range offers {
 			r.meetAgent(s, o)
 		}
 		return nil
 	case ev.typ == "RESCIND":
-		s.offers.use(text(a.value, "rescind", "offer_id", "value"))
+		s.offers.rescind(text(value, "rescind", "offer_id", "value"))
 	case ev.again && !s.retries:
 		return nil
 	}
@@ -396,7 +457,7 @@ func (r *replay) finish(ctx context.Context, previous float64) error {
 	r.horizon = end
 	_, err := r.until(ctx, seconds(end-previous)+r.opts.Slack, func() bool {
 		for _, s := range r.streams {
-			if !s.ended && (len(s.pending(end)) > 0 || s.exchange.Response.ServerClosed) {
+			if !s.ended && !s.letGo && (len(s.pending(end)) > 0 || s.exchange.Response.ServerClosed) {
 				return false
 			}
 		}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,7 +61,7 @@ func freshIDs(c *Capture) *strings.Replacer {
 			continue
 		}
 		_, tokens := split(id)
-		if tokens[0].kind == "address" {
+		if tokens[0].place() {
 			continue
 		}
 		pairs = append(pairs, id, fmt.Sprintf("00000000-0000-4000-8000-%012x", n)+id[36:])
@@ -81,8 +82,11 @@ func freshIDs(c *Capture) *strings.Replacer {
 func (s *scripted) renamed(v any) string { return s.fresh.Replace(encode(v)) }
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, _ := io.ReadAll(req.Body)
-	e := s.take(req, body)
+	if req.UserAgent() == aside {
+		io.WriteString(w, s.agents(req.Host))
+		return
+	}
+	e := s.received(w, req)
 	if e == nil {
 		w.WriteHeader(http.StatusTeapot)
 		return
@@ -120,6 +124,56 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	<-req.Context().Done()
 }
 
+// received reads a request, and finds the exchange that it belongs to.
+func (s *scripted) received(w http.ResponseWriter, req *http.Request) *Exchange {
+	if req.Header.Get("Content-Type") != "application/recordio" {
+		body, _ := io.ReadAll(req.Body)
+		return s.take(req, body)
+	}
+	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+		s.problem(err.Error())
+	}
+	w.Header().Set("Connection", "close") // net/http cannot read the next request after such a one
+	records := recordio.NewReader(req.Body, recordio.Config{})
+	first, _ := records.Next()
+	e := s.take(req, first)
+	if e == nil {
+		return nil
+	}
+	for _, want := range e.Request.Records[1:] {
+		if got, err := records.Next(); err != nil || string(got) != s.renamed(want.Value) {
+			s.problem(fmt.Sprintf("record %s of %s, %v", got, e.Label(), err))
+		}
+	}
+	if e.Response.Status == http.StatusOK {
+		if _, err := records.Next(); !errors.Is(err, io.EOF) {
+			s.problem(fmt.Sprintf("%s goes on: %v", e.Label(), err))
+		}
+	}
+	return e
+}
+
+func (s *scripted) problem(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.problems = append(s.problems, text)
+}
+
+// agents is an answer to GET_AGENTS: all agents that made an offer, at this address.
+func (s *scripted) agents(address string) string {
+	var agents []any
+	for _, e := range s.timeline {
+		for _, f := range e.Response.Frames {
+			for _, o := range offersIn(f.Event) {
+				agents = append(agents, map[string]any{
+					"agent_info": map[string]any{"id": map[string]any{"value": o.agent}}, "total_resources": o.resources, "pid": "slave(1)@" + address,
+				})
+			}
+		}
+	}
+	return s.renamed(map[string]any{"type": "GET_AGENTS", "get_agents": map[string]any{"agents": agents}})
+}
+
 // take finds the exchange that a request belongs to, and notes if it is not the next.
 func (s *scripted) take(req *http.Request, body []byte) *Exchange {
 	s.mu.Lock()
@@ -130,11 +184,11 @@ func (s *scripted) take(req *http.Request, body []byte) *Exchange {
 			return false
 		}
 		want := string(e.Request.Raw)
-		if e.Request.Body != nil {
-			want = s.renamed(e.Request.Body)
+		if content := e.content(); content != nil {
+			want = s.renamed(content)
 		}
 		for k, v := range e.Request.Headers {
-			if req.Header.Get(k) != s.fresh.Replace(v) {
+			if k != "Transfer-Encoding" && req.Header.Get(k) != s.fresh.Replace(v) {
 				return false
 			}
 		}

@@ -50,9 +50,12 @@ type obedient struct {
 	Uncontrolled
 }
 
-func (o obedient) Control() Control                       { return o }
-func (obedient) KillAgent(context.Context, string) error  { return nil }
-func (obedient) StartAgent(context.Context, string) error { return nil }
+func (o obedient) Control() Control                                { return o }
+func (obedient) KillAgent(context.Context, string) error           { return nil }
+func (obedient) StartAgent(context.Context, string) error          { return nil }
+func (obedient) RetireAgent(context.Context, string) error         { return nil }
+func (obedient) StartAgentWithNewID(context.Context, string) error { return nil }
+func (obedient) AddAgent(context.Context) error                    { return nil }
 
 // against replays a capture to a server that plays another one.
 func against(t *testing.T, recording, played *Capture, pace time.Duration) ([]Row, *scripted) {

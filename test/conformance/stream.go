@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
 	"strings"
@@ -31,6 +33,8 @@ type stream struct {
 	endErr        error // why, if not cleanly
 	gaveUp        string
 	cancel        func()
+	letGo         bool   // closed by the replay, as the recorder closed it before the end
+	lines         *lines // of the output of a container; nil for other streams
 }
 
 // An expectation is a recorded event for which the replay waits.
@@ -51,7 +55,11 @@ func newStream(e *Exchange, retries bool) *stream {
 		offerGone: make(map[string]float64), seen: make(map[string]bool),
 	}
 	seen := make(map[string]bool)
-	for i, f := range e.Response.Frames {
+	frames := e.Response.Frames
+	if text(e.Request.Body, "type") == "LAUNCH_NESTED_CONTAINER_SESSION" || text(e.Request.Body, "type") == "ATTACH_CONTAINER_OUTPUT" {
+		s.lines, frames = new(lines), inLines(frames)
+	}
+	for i, f := range frames {
 		ev := newEvent(f.Event, seen)
 		switch {
 		case ev.typ == "HEARTBEAT":
@@ -75,11 +83,17 @@ func newStream(e *Exchange, retries bool) *stream {
 	return s
 }
 
+// goneAt says whether a recorded offer had been rescinded by a time.
+func (s *stream) goneAt(offer string, at float64) bool {
+	gone, ok := s.offerGone[offer]
+	return ok && gone <= at
+}
+
 // recordedOpen lists what the recording shows as on offer at a time, per agent.
 func (s *stream) recordedOpen(at float64) map[string][]*offer {
 	open := make(map[string][]*offer)
 	for _, o := range s.recOffers.open("") {
-		if gone, ok := s.offerGone[o.id]; s.offerTimes[o.id] <= at && !(ok && gone <= at) {
+		if s.offerTimes[o.id] <= at && !s.goneAt(o.id, at) {
 			open[o.agent] = append(open[o.agent], o)
 		}
 	}
@@ -163,6 +177,44 @@ func (s *stream) read(body io.ReadCloser, contentType string, arrivals chan<- ar
 			return
 		}
 	}
+}
+
+// lines cuts the output of a container into events of one line each, since how it is cut depends on time.
+type lines struct{ rest map[string][]byte }
+
+// add takes in an event and returns those that are complete.
+func (l *lines) add(event any) []any {
+	stream := text(event, "data", "type")
+	data, err := base64.StdEncoding.DecodeString(text(event, "data", "data"))
+	if text(event, "type") != "DATA" || err != nil {
+		return []any{event}
+	}
+	if l.rest == nil {
+		l.rest = make(map[string][]byte)
+	}
+	data = append(l.rest[stream], data...)
+	var whole []any
+	for {
+		line, rest, ok := bytes.Cut(data, []byte("\n"))
+		if !ok {
+			break
+		}
+		whole = append(whole, map[string]any{"type": "DATA", "data": map[string]any{"type": stream, "data": string(line) + "\n"}})
+		data = rest
+	}
+	l.rest[stream] = data
+	return whole
+}
+
+// inLines cuts recorded output.
+func inLines(frames []Frame) []Frame {
+	cut, l := []Frame(nil), new(lines)
+	for _, f := range frames {
+		for _, event := range l.add(f.Event) {
+			cut = append(cut, Frame{At: f.At, Event: event})
+		}
+	}
+	return cut
 }
 
 // end notes that the server ended the stream.

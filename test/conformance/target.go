@@ -24,6 +24,14 @@ type Control interface {
 	KillAgent(ctx context.Context, hostname string) error
 	// StartAgent starts a killed agent again, with its work directory.
 	StartAgent(ctx context.Context, hostname string) error
+	// RetireAgent ends the agent of that host name in good order, as SIGUSR1 does: its tasks are killed, and the master
+	// forgets it. Its work directory stays.
+	RetireAgent(ctx context.Context, hostname string) error
+	// StartAgentWithNewID starts an agent again that has been retired, with its work directory, after its id was
+	// forgotten there (meta/slaves/latest removed).
+	StartAgentWithNewID(ctx context.Context, hostname string) error
+	// AddAgent starts one more agent like the first.
+	AddAgent(ctx context.Context) error
 	// AgentAddress is the host:port of an agent's endpoints; empty if there is no such agent.
 	AgentAddress(hostname string) string
 	// WorkDir is the work directory of an agent, if it is on this host; empty if it is not.
@@ -42,6 +50,15 @@ func (Uncontrolled) KillAgent(context.Context, string) error { return errors.Err
 
 // StartAgent is not supported.
 func (Uncontrolled) StartAgent(context.Context, string) error { return errors.ErrUnsupported }
+
+// RetireAgent is not supported.
+func (Uncontrolled) RetireAgent(context.Context, string) error { return errors.ErrUnsupported }
+
+// StartAgentWithNewID is not supported.
+func (Uncontrolled) StartAgentWithNewID(context.Context, string) error { return errors.ErrUnsupported }
+
+// AddAgent is not supported.
+func (Uncontrolled) AddAgent(context.Context) error { return errors.ErrUnsupported }
 
 // AgentAddress knows no agent.
 func (Uncontrolled) AgentAddress(string) string { return "" }
