@@ -30,6 +30,7 @@ type term struct {
 	store store.Store
 	wire  *transport.Client
 	core  *core.Core
+	clock *clock
 	queue *queue
 	steps chan *step
 	calls chan *schedulerpb.Call
@@ -61,7 +62,7 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	if err != nil {
 		return err
 	}
-	t := &term{Framework: f, ctx: ctx, end: end, store: db, queue: newQueue(),
+	t := &term{Framework: f, ctx: ctx, end: end, store: db, clock: newClock(), queue: newQueue(),
 		steps: make(chan *step, 64), calls: make(chan *schedulerpb.Call, 1024), acks: make(chan *schedulerpb.Call, 1024)}
 	cfg := f.cfg.Core
 	if cfg.Placer == nil { // what the core would do, but with its times taken
@@ -70,7 +71,7 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 		cfg.Placer = placement.New(p)
 	}
 	cfg.Placer = &watchedPlacer{cfg.Placer, t}
-	now := time.Now()
+	now := t.clock.now()
 	if t.core, err = core.Restore(now, cfg, records); err != nil {
 		return err
 	}
@@ -181,7 +182,10 @@ func (t *term) loop() {
 		for _, i := range batch {
 			inputs = append(inputs, i.Input)
 		}
-		now := time.Now()
+		now := t.clock.now()
+		if ahead, stepped := t.clock.stepped(); stepped {
+			inputs = append(inputs, core.WallClock{Ahead: ahead}) // last: replies go by the index
+		}
 		s := t.apply(now, inputs)
 		t.record.round(now, inputs, s.effects)
 		for _, r := range s.effects.Replies {
@@ -192,7 +196,7 @@ func (t *term) loop() {
 		clear(batch)
 		clear(inputs)
 		if !s.effects.Wake.IsZero() {
-			timer.Reset(time.Until(s.effects.Wake))
+			timer.Reset(s.effects.Wake.Sub(t.clock.now()))
 		} else {
 			timer.Stop()
 		}
@@ -209,9 +213,10 @@ func (t *term) loop() {
 func (t *term) apply(now time.Time, inputs []core.Input) *step {
 	ctx, done := t.spans.start(t.ctx, "round")
 	t.round = ctx
+	began := time.Now()
 	effects := t.core.Apply(now, inputs...)
 	s := &step{effects: effects, snap: t.core.Snapshot()}
-	took := time.Since(now)
+	took := time.Since(began)
 	t.metrics.round(inputs, effects, took)
 	done(nil, attr("inputs", len(inputs)), attr("writes", len(effects.Writes)), attr("calls", len(effects.Calls)))
 	return s

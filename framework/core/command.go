@@ -207,7 +207,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: the application %q makes no demand", ErrInvalid, def.Name)
 	}
-	v := &version{number: number, created: c.now, app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: newVolumes(def)}
+	v := &version{number: number, created: ms(c.wall()), app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: newVolumes(def)}
 	if d.Group == "" {
 		d.Group = def.Name
 	}
@@ -255,7 +255,7 @@ func (c *Core) restart(in Restart) (string, error) {
 	}
 	a.rec.LastNumber++
 	cur := *a.current()
-	cur.number, cur.created = a.rec.LastNumber, c.now
+	cur.number, cur.created = a.rec.LastNumber, ms(c.wall())
 	a.versions[cur.number] = &cur
 	c.putVersion(a, &cur)
 	c.deploy(a, cur.number, false)

@@ -54,6 +54,7 @@ type Core struct {
 	// The fields below live during one Apply.
 	now    int64
 	time   time.Time
+	ahead  time.Duration // of the wall clock, see WallClock
 	out    *Effects
 	dirty  []instanceRef        // instances to write, in order
 	marked map[instanceRef]bool // those in dirty; true if there is a record of it
@@ -140,7 +141,9 @@ func (c *Core) FrameworkID() (id string, ok bool) {
 	return c.fw.ID, true
 }
 
-// Apply takes inputs in order at time now and returns what is to be done. Times must not go backwards; if they do, the latest one counts.
+// Apply takes inputs in order at time now and returns what is to be done. Times must not go backwards (if they do, the latest one
+// counts) and must measure what passes: a caller whose wall clock may be stepped goes by a monotonic clock, and tells the difference with
+// WallClock.
 // Apply without inputs does what is due at that time.
 func (c *Core) Apply(now time.Time, inputs ...Input) *Effects {
 	c.begin(now)
@@ -196,6 +199,8 @@ func (c *Core) input(i int, in Input) {
 		c.frameworkKnown(in)
 	case TornDown:
 		c.tornDown()
+	case WallClock:
+		c.wallClock(in)
 	case Command:
 		text, err := c.command(in)
 		c.out.Replies = append(c.out.Replies, Reply{Input: i, Err: err, Text: text})
@@ -346,14 +351,14 @@ func (c *Core) flush() {
 		if a.dirty {
 			a.dirty = false
 			a.changed = true
-			*w = append(*w, store.Put(keyApp+a.rec.Name, seal(schemaApp, a.rec)))
+			*w = append(*w, store.Put(keyApp+a.rec.Name, seal(schemaApp, a.rec.onWall(c.ahead))))
 		}
 	}
 	for _, ref := range c.dirty {
 		key := instanceKey(ref.app.rec.Name, ref.index)
 		if i := ref.app.inst.get(ref.index); i != nil {
 			c.editQuietly(ref.app, ref.index).stored = true
-			*w = append(*w, store.Put(key, seal(schemaInstance, i.record())))
+			*w = append(*w, store.Put(key, seal(schemaInstance, i.record().onWall(c.ahead))))
 		} else if c.marked[ref] {
 			*w = append(*w, store.Delete(key))
 		}
@@ -389,7 +394,7 @@ func (c *Core) call(call *schedulerpb.Call) { c.out.Calls = append(c.out.Calls, 
 
 func (c *Core) note(n Note) {
 	c.noteSeq++
-	n.Seq, n.Time = c.noteSeq, c.time
+	n.Seq, n.Time = c.noteSeq, c.wall()
 	c.out.Notes = append(c.out.Notes, n)
 }
 

@@ -49,7 +49,7 @@ func (s *Snapshot) Why(name string, index int) Why {
 	case !s.Connected:
 		return Why{Text: "the engine is not connected to a master"}
 	case !i.pending && i.NotBefore > ms(s.Time):
-		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: fromMS(i.NotBefore)}
+		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: s.Wall(i.NotBefore)}
 	}
 	if i.Pin != "" {
 		if ag := s.Agent(i.Pin); ag != nil && ag.Draining {
@@ -77,7 +77,7 @@ func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
 	case Unreachable, Stranded:
 		w := Why{Text: "its agent " + s.nameOf(t.Agent) + " is cut off; it is not known whether the task runs"}
 		if t.replace != 0 {
-			w.Until = fromMS(t.replace)
+			w.Until = s.Wall(t.replace)
 			w.Text += ", and it will be replaced"
 		} else {
 			w.Text += "; replace the instance if you know that it does not"

@@ -222,11 +222,8 @@ func (c *Core) replaced(a *appState, i *Instance, t *Task) bool {
 
 // backoff counts a failure and says when to try again, if at all.
 func (c *Core) backoff(a *appState, i *Instance, t *Task, v *version) {
-	r := v.app.Retry
-	if r == nil {
-		r = &app.Retry{}
-	}
-	first, most := orElse(r.Time, time.Second), orElse(r.MaxTime, 5*time.Minute)
+	r := v.retry()
+	first, most := v.backoff()
 	if t.Up != 0 && c.now-t.Up >= msOf(orElse(r.ResetAfter, 10*time.Second)) {
 		i.Failures, i.LastFailure = 0, ""
 	}
@@ -245,9 +242,23 @@ func (c *Core) backoff(a *appState, i *Instance, t *Task, v *version) {
 		for n := 1; n < i.Failures && wait < most; n++ {
 			wait *= 2
 		}
-		wait = min(wait, max(most, first))
+		wait = min(wait, most)
 	}
 	i.NotBefore = c.now + msOf(wait)
+}
+
+func (v *version) retry() app.Retry {
+	if v.app.Retry == nil {
+		return app.Retry{}
+	}
+	return *v.app.Retry
+}
+
+// backoff is how long an instance waits after its first failure, and at most.
+func (v *version) backoff() (first, most time.Duration) {
+	r := v.retry()
+	first = orElse(r.Time, time.Second)
+	return first, max(first, orElse(r.MaxTime, 5*time.Minute))
 }
 
 func orElse(d app.Duration, otherwise time.Duration) time.Duration {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
@@ -41,6 +43,10 @@ type FrameworkKnown struct {
 	FrameworkID string
 	Tasks       int // that the master knows, -1 if that is not known
 }
+
+// WallClock says by how much the wall clock is ahead of the times that Apply is given. Those only measure what passes; the wall clock
+// may be stepped. It is what notes and snapshots show to people, and what windows of maintenance are compared with.
+type WallClock struct{ Ahead time.Duration }
 
 // Command is an Input that is answered with a Reply.
 type Command interface {
@@ -148,6 +154,7 @@ func (MesosEvent) input()      {}
 func (Disconnected) input()    {}
 func (CallFailed) input()      {}
 func (TornDown) input()        {}
+func (WallClock) input()       {}
 func (AgentDraining) input()   {}
 func (FrameworkKnown) input()  {}
 func (Submit) input()          {}

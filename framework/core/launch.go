@@ -32,7 +32,7 @@ func (c *Core) place() {
 			return
 		}
 		res := c.cfg.Placer.Place(&placement.Cycle{
-			Now: c.time, Offers: offers, Pending: tasks, Placed: c.placed, HomeRegion: c.home, Holds: c.holds, Seed: c.cfg.Seed ^ c.version,
+			Now: c.wall(), Offers: offers, Pending: tasks, Placed: c.placed, HomeRegion: c.home, Holds: c.holds, Seed: c.cfg.Seed ^ c.version,
 			Averse: averse, Awaits: c.awaits,
 		})
 		c.holds = res.Holds
@@ -200,7 +200,7 @@ func (c *Core) survey() {
 		return
 	}
 	res := c.cfg.Placer.Place(&placement.Cycle{
-		Now: c.time, Offers: c.book.Recent(c.time), Pending: tasks, Placed: c.placed, HomeRegion: c.home, Seed: c.cfg.Seed ^ c.version, Averse: c.averse(), Awaits: c.awaits,
+		Now: c.wall(), Offers: c.book.Recent(c.time), Pending: tasks, Placed: c.placed, HomeRegion: c.home, Seed: c.cfg.Seed ^ c.version, Averse: c.averse(), Awaits: c.awaits,
 	})
 	for _, as := range res.Assignments { // they fit; the offer only has to come
 		if ref, ok := where[as.Task]; ok {

@@ -138,6 +138,7 @@ func (r *restorer) finish() error {
 			i.Version = a.rec.Base
 		}
 		i.App, i.epoch = a.rec.Name, c.epoch
+		c.clampTimes(a, i)
 		a.inst.set(i.Index, i, c.epoch)
 		r.index(a, i)
 	}

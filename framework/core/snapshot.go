@@ -49,7 +49,9 @@ func (n *Counts) add(i *Instance, by int) {
 // Snapshot is the state of a Core at one time. It is immutable and may be read by any number of goroutines. Making one is cheap: it shares everything
 // with the core, which copies what it changes afterwards.
 type Snapshot struct {
-	Time        time.Time
+	Time time.Time // of the Apply before
+	// Ahead is by how much the wall clock is ahead of Time and of the times of tasks and instances; see WallClock.
+	Ahead       time.Duration
 	FrameworkID string
 	Connected   bool
 	Guard       *Guard // nil unless the engine refuses to act
@@ -126,6 +128,9 @@ func (s *Snapshot) App(name string) *App {
 	return nil
 }
 
+// Wall returns a time of a task or instance as the wall clock has it.
+func (s *Snapshot) Wall(ms int64) time.Time { return fromMS(ms).Add(s.Ahead) }
+
 // Agents yields the agents in the order of their ids.
 func (s *Snapshot) Agents() iter.Seq[*Agent] { return s.agents.all() }
 
@@ -135,13 +140,13 @@ func (s *Snapshot) Agent(id string) *Agent { return s.agents.get(id) }
 // Snapshot returns the state as it is now. Call it between Applies, from the goroutine that makes them; give the result to whom you like.
 func (c *Core) Snapshot() *Snapshot {
 	s := &Snapshot{
-		Time: c.time, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open),
+		Time: c.time, Ahead: c.ahead, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open),
 		Offers: c.book.Len(), Seq: c.noteSeq, Apps: make([]*App, 0, len(c.apps)),
 	}
 	for _, a := range c.apps {
 		if a.changed || a.view == nil {
 			a.changed = false
-			a.view = a.snapshot()
+			a.view = a.snapshot(c.ahead)
 		}
 		s.Apps = append(s.Apps, a.view)
 	}
@@ -167,10 +172,10 @@ func (c *Core) Snapshot() *Snapshot {
 	return s
 }
 
-func (a *appState) snapshot() *App {
+func (a *appState) snapshot(ahead time.Duration) *App {
 	v := &App{
 		Name: a.rec.Name, Instances: a.rec.Instances, Surge: a.rec.Surge, Removing: a.rec.Removing, Version: a.rec.Version, Versions: a.numbers(),
-		Counts: a.counts, Changed: fromMS(a.rec.Changed), versions: maps.Clone(a.versions),
+		Counts: a.counts, Changed: fromMS(a.rec.Changed).Add(ahead), versions: maps.Clone(a.versions),
 		why: maps.Clone(a.why), whyAll: maps.Clone(a.whyAll), problem: maps.Clone(a.problem),
 	}
 	v.inst = a.inst
@@ -178,9 +183,6 @@ func (a *appState) snapshot() *App {
 	if cur := a.current(); cur != nil {
 		v.Definition = cur.app
 	}
-	if a.rec.Deployment != nil {
-		d := *a.rec.Deployment
-		v.Deployment = &d
-	}
+	v.Deployment = a.rec.Deployment.onWall(ahead)
 	return v
 }

@@ -157,14 +157,15 @@ func stateOf(i *core.Instance) string {
 func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures, Failure: i.LastFailure}
 	if i.NotBefore > s.Time.UnixMilli() {
-		v.NextTry = when(i.NotBefore)
+		v.NextTry = when(s.Wall(i.NotBefore).UnixMilli())
 	}
 	for _, t := range i.Detached {
 		v.Detached = append(v.Detached, t.ID)
 	}
 	if t := i.Task; t != nil {
 		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hostOf(s, t.Agent), t.Ports
-		v.Launched, v.Changed, v.Reason, v.Message = when(t.Launched), when(t.Changed), t.Reason, t.Message
+		v.Launched, v.Changed = when(s.Wall(t.Launched).UnixMilli()), when(s.Wall(t.Changed).UnixMilli())
+		v.Reason, v.Message = t.Reason, t.Message
 		v.Health, v.Up = t.Health.String(), t.Up != 0 && t.State == core.Running
 		for k, m := range t.Members {
 			name := strings.TrimPrefix(m.ID, t.ID+".")

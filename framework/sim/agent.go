@@ -247,6 +247,7 @@ func (w *world) detached(task, agent string) {
 	patience := w.user.patience(instanceOf(task))
 	switch {
 	case patience == 1: // by command
+	case patience != 0 && r.lost.Before(w.deceived):
 	case patience == 0, r.lost.IsZero() && w.now.Sub(r.back) > late, !r.lost.IsZero() && w.now.Sub(r.lost) < patience:
 		w.fail("task %s on %s, away since %v, is given up", task, agent, r.lost)
 	}

@@ -83,7 +83,7 @@ func (m *simMaster) unavailability(agent string) *mesospb.Unavailability {
 	if at.IsZero() {
 		return nil
 	}
-	return &mesospb.Unavailability{Start: &mesospb.TimeInfo{Nanoseconds: new(at.UnixNano())}}
+	return &mesospb.Unavailability{Start: &mesospb.TimeInfo{Nanoseconds: new(at.Add(m.w.wall).UnixNano())}}
 }
 
 // askBack makes an inverse offer where maintenance is planned and something of the framework runs, unless that was asked and is not answered yet, or was

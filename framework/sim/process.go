@@ -13,6 +13,7 @@ import (
 type simStore struct {
 	records map[string][]byte
 	fence   int64
+	wall    time.Duration // what the wall clock was off when times were stored
 }
 
 // process is one run of a scheduler: what package framework does, with a cut possible between any two effects.
@@ -21,7 +22,9 @@ type process struct {
 	eng     *Engine
 	token   int64
 	alive   bool
-	busy    bool // a commit or its calls are under way
+	offset  time.Duration // of its clock to the world's: what the wall clock was off when it started
+	wall    time.Duration // what the wall clock is off, as far as it knows
+	busy    bool          // a commit or its calls are under way
 	inbox   []core.Input
 	stream  int  // of the subscription; 0 while there is none
 	trying  bool // a subscription is being made
@@ -32,14 +35,18 @@ type process struct {
 func (w *world) start() {
 	w.tokens++
 	w.store.fence = w.tokens // WithFence: from here on earlier leaders write nothing
-	p := &process{w: w, token: w.tokens, alive: true, eng: &Engine{Config: w.opt.Config, Now: w.now, Records: maps.Clone(w.store.records)}}
+	p := &process{w: w, token: w.tokens, alive: true, offset: w.wall, wall: w.wall, eng: &Engine{Config: w.opt.Config, Now: w.now.Add(w.wall), Records: maps.Clone(w.store.records)}}
 	if w.opt.Observer != nil {
-		w.opt.Observer.Started(p.token, w.now, p.eng.List())
+		w.opt.Observer.Started(p.token, p.eng.Now, p.eng.List())
 	}
 	if err := p.eng.Restart(); err != nil {
 		w.fail("restart: %v", err)
 		return
 	}
+	if w.wall > w.store.wall { // stored times seem to be older than they are, and nobody can know
+		w.deceived = w.now
+	}
+	w.store.wall = w.wall
 	w.proc = p
 	w.procs = append(w.procs, p)
 	w.logf("scheduler %d starts", p.token)
@@ -97,8 +104,13 @@ func (p *process) step() {
 	if !p.alive || p.busy {
 		return
 	}
-	p.eng.Now = w.now
-	if len(p.inbox) == 0 && (p.eng.Wake.IsZero() || p.eng.Wake.After(w.now)) {
+	p.eng.Now = w.now.Add(p.offset)
+	for _, in := range p.inbox {
+		if in, ok := in.(core.WallClock); ok {
+			p.wall = p.offset + in.Ahead
+		}
+	}
+	if len(p.inbox) == 0 && (p.eng.Wake.IsZero() || p.eng.Wake.After(p.eng.Now)) {
 		p.wake()
 		return
 	}
@@ -108,7 +120,7 @@ func (p *process) step() {
 	p.busy = true
 	p.check(out)
 	if w.opt.Observer != nil {
-		w.opt.Observer.Applied(p.token, w.now, inputs, out)
+		w.opt.Observer.Applied(p.token, p.eng.Now, inputs, out)
 	}
 	if w.opt.Log {
 		for _, n := range out.Notes {
@@ -122,10 +134,12 @@ func (p *process) step() {
 	if w.chance(0.01) {
 		slow = w.between(0, 20*time.Second)
 	}
-	w.after(slow, func() { p.commit(out) })
+	wall := p.wall
+	w.after(slow, func() { p.commit(out, wall) })
 }
 
-func (p *process) commit(out *core.Effects) {
+// commit stores what a round has decided, by what the wall clock was then.
+func (p *process) commit(out *core.Effects, wall time.Duration) {
 	w := p.w
 	if !p.alive || p.boundary() {
 		return
@@ -137,7 +151,7 @@ func (p *process) commit(out *core.Effects) {
 		}
 		if w.chance(0.003) { // the shell tries again until it passes
 			w.logf("commit fails")
-			w.after(w.between(100*time.Millisecond, 5*time.Second), func() { p.commit(out) })
+			w.after(w.between(100*time.Millisecond, 5*time.Second), func() { p.commit(out, wall) })
 			return
 		}
 		for _, op := range out.Writes {
@@ -147,6 +161,7 @@ func (p *process) commit(out *core.Effects) {
 				w.store.records[op.Key] = op.Value
 			}
 		}
+		w.store.wall = wall
 	}
 	for _, r := range out.Replies {
 		w.user.replied(p, r)
@@ -204,7 +219,7 @@ func (p *process) wake() {
 	}
 	p.wakeSeq++
 	seq := p.wakeSeq
-	p.w.after(max(0, p.eng.Wake.Sub(p.w.now)), func() {
+	p.w.after(max(0, p.eng.Wake.Sub(p.w.now.Add(p.offset))), func() {
 		if seq == p.wakeSeq {
 			p.step()
 		}

@@ -21,7 +21,7 @@ type Options struct {
 	Seed uint64
 	// Config of the engine.
 	Config core.Config
-	// Faults makes agents vanish and return, masters fail over, streams break, and leaders overlap.
+	// Faults makes agents vanish and return, masters fail over, streams break, leaders overlap, and the wall clock jump.
 	Faults bool
 	// Crash is the probability that the scheduler is killed at any one boundary between two effects.
 	Crash float64
@@ -220,6 +220,7 @@ func (w *world) day() {
 	for range 3 {
 		at(w.master.failover)
 		at(w.master.sever)
+		at(w.stepClock)
 	}
 	at(w.agents[len(w.agents)-1].die)
 	at(func() { // a second leader starts while the first still believes in itself
@@ -327,7 +328,7 @@ func (w *world) verdict() {
 		w.fail("%d questions are open", snap.Unanswered)
 	}
 	// What is stored is what is known.
-	twin := &Engine{Config: w.opt.Config, Now: w.now, Records: w.store.records}
+	twin := &Engine{Config: w.opt.Config, Now: w.now.Add(w.wall), Records: w.store.records}
 	if err := twin.Restart(); err != nil {
 		w.fail("restart in the end: %v", err)
 		return

@@ -4,25 +4,31 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/mesokit/mesokit/framework/core"
 )
 
 // world is a cluster and its framework under a simulated clock. Everything that happens is an event in one queue; chance comes from one seed. So a run
 // is repeated exactly by its seed.
 type world struct {
-	rng    *rand.Rand
-	opt    Options
-	now    time.Time
-	queue  eventQueue
-	seq    int
-	calm   bool // faults are over
-	master *simMaster
-	agents []*simAgent
-	proc   *process   // the one that was started last
-	procs  []*process // all that are alive
-	store  *simStore
-	user   user
+	rng  *rand.Rand
+	opt  Options
+	now  time.Time
+	wall time.Duration // by which the scheduler's wall clock is off
+	// deceived is when a process was last started after the wall clock had been set forth and nobody was there to see it.
+	deceived time.Time
+	queue    eventQueue
+	seq      int
+	calm     bool // faults are over
+	master   *simMaster
+	agents   []*simAgent
+	proc     *process   // the one that was started last
+	procs    []*process // all that are alive
+	store    *simStore
+	user     user
 
 	steps    int // effect boundaries so far: commits and calls
 	failed   []string
@@ -59,6 +65,16 @@ func (q *eventQueue) Pop() any {
 func (w *world) after(d time.Duration, do func()) {
 	w.seq++
 	heap.Push(&w.queue, event{w.now.Add(d), w.seq, do})
+}
+
+// stepClock sets the wall clock of the scheduler's machine forth or back by hours.
+func (w *world) stepClock() {
+	by := w.between(-5*time.Hour, 5*time.Hour)
+	w.wall += by
+	w.logf("the wall clock is set by %v", by)
+	for _, p := range slices.Clone(w.procs) {
+		p.input(core.WallClock{Ahead: w.wall - p.offset})
+	}
 }
 
 // run lets the world go on until a time.

@@ -25,6 +25,7 @@ type Input struct {
 var kinds = map[string]func(json.RawMessage) (core.Input, error){
 	"disconnected":     plain[core.Disconnected],
 	"torn-down":        plain[core.TornDown],
+	"wall-clock":       plain[core.WallClock],
 	"agent-draining":   plain[core.AgentDraining],
 	"framework-known":  plain[core.FrameworkKnown],
 	"scale":            plain[core.Scale],
@@ -57,6 +58,8 @@ func kindOf(in core.Input) string {
 		return "disconnected"
 	case core.TornDown:
 		return "torn-down"
+	case core.WallClock:
+		return "wall-clock"
 	case core.AgentDraining:
 		return "agent-draining"
 	case core.FrameworkKnown:
