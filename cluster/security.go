@@ -43,6 +43,9 @@ type Security struct {
 	// ACLs say who may do what (--acls); nil allows everything. auth.ParseACLs reads those of Mesos. Rules that the embedded cluster
 	// has no use for are named in the log.
 	ACLs *auth.ACLs
+	// Hosts are names by which clients on this machine may call master and agents, besides those of loopback, of this machine and the
+	// host names of the agents. Others are refused: they may be of a page in a browser that had its name resolve to loopback.
+	Hosts []string
 	// TLS makes master and agents speak https (LIBPROCESS_SSL_ENABLED); nil means http.
 	TLS *TLS
 }
@@ -52,6 +55,7 @@ type guard struct {
 	realms struct{ master, agent auth.Realms }
 	tokens *auth.Signer
 	judge  *auth.Authorizer
+	hosts  []string
 	tls    *tlsGuard // nil without TLS
 }
 
@@ -68,7 +72,7 @@ func (c *Cluster) secure() error {
 	if err != nil {
 		return fmt.Errorf("cluster: Config.Security: %w", err)
 	}
-	g := &guard{judge: judge}
+	g := &guard{judge: judge, hosts: s.Hosts}
 	for _, action := range s.ACLs.Unenforced() {
 		c.cfg.Logger.Warn("the embedded cluster does not enforce these ACLs", "action", action)
 	}
@@ -108,13 +112,13 @@ func (g *guard) makeRealms(s *Security) {
 
 // master completes the configuration of a master.
 func (g *guard) master(cfg master.Config) master.Config {
-	cfg.Realms, cfg.Authorizer, cfg.HTTPS = g.realms.master, g.judge, g.tls != nil
+	cfg.Realms, cfg.Authorizer, cfg.HTTPS, cfg.Hosts = g.realms.master, g.judge, g.tls != nil, g.hosts
 	return cfg
 }
 
 // agent completes the configuration of an agent.
 func (g *guard) agent(cfg agent.Config) agent.Config {
-	cfg.Realms, cfg.Authorizer, cfg.Tokens, cfg.HTTPS = g.realms.agent, g.judge, g.tokens, g.tls != nil
+	cfg.Realms, cfg.Authorizer, cfg.Tokens, cfg.HTTPS, cfg.Hosts = g.realms.agent, g.judge, g.tokens, g.tls != nil, g.hosts
 	if g.tls == nil {
 		return cfg
 	}

@@ -77,6 +77,8 @@ type Config struct {
 	WorkDir string
 	// Hostname that is advertised; empty means localhost.
 	Hostname string
+	// Hosts are further names by which clients at loopback may call the agent; see package httpguard.
+	Hosts []string
 	// Resources in the syntax of the flag --resources. What is not named is detected.
 	Resources string
 	// Role to which resources of Resources that name none, and those that are detected, are reserved

@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 )
@@ -33,7 +30,7 @@ func NewHost(l net.Listener) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{address: at, served: make(chan struct{}), agents: map[string]*Agent{}}
-	h.server = &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
+	h.server = httpapi.Server(h, h.known)
 	go func() {
 		defer close(h.served)
 		_ = h.server.Serve(l)
@@ -67,6 +64,18 @@ func (h *Host) remove(a *Agent) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.agents, a.address.name())
+}
+
+// known reports whether a name is that of an agent.
+func (h *Host) known(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.agents {
+		if httpapi.Known(a.cfg.Hostname, a.cfg.Hosts)(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // ServeHTTP finds the agent.

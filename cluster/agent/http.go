@@ -2,11 +2,8 @@ package agent
 
 import (
 	"context"
-	"io"
-	"log"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/mesokit/mesokit/cluster/auth"
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
@@ -49,13 +46,8 @@ func (a *Agent) serve(l net.Listener) {
 	outer.Handle("/", mux)
 	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
 	ctx, cancel := context.WithCancel(a.ctx)
-	server := &http.Server{
-		ErrorLog:    log.New(io.Discard, "", 0), // broken connections of clients
-		Handler:     a.counted(outer),
-		BaseContext: func(net.Listener) context.Context { return ctx },
-
-		ReadHeaderTimeout: time.Minute,
-	}
+	server := httpapi.Server(a.counted(outer), httpapi.Known(a.cfg.Hostname, a.cfg.Hosts))
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	a.requests.Lock()
 	a.server, a.stopRequests, a.requests.closed = server, cancel, false
 	a.requests.Unlock()

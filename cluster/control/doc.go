@@ -10,7 +10,7 @@
 //	id, err := ctl.AddFault(ctx, "call answer status=503 count=2")
 //
 // The interface is JSON over HTTP, for loopback. Whoever controls a cluster can start processes, so requests must bring its token
-// (Authorization: Bearer …). Those that a browser may have been tricked into (with an Origin, or a Host that is not this one) are refused.
+// (Authorization: Bearer …). Those that a browser may have been tricked into are refused; see package httpguard.
 //
 //	GET    /mesokit/v1/status
 //	POST   /mesokit/v1/agents                   a cluster.AgentConfig; answers the agent

@@ -9,16 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/mesokit/mesokit/cluster"
 	"github.com/mesokit/mesokit/cluster/fault"
+	"github.com/mesokit/mesokit/internal/httpguard"
 )
 
 // maxBody bounds requests, in bytes.
@@ -42,18 +40,14 @@ type Server struct {
 func Serve(c *cluster.Cluster, l net.Listener, token string) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{cluster: c, addr: l.Addr().String(), served: make(chan struct{}), stop: cancel}
-	handler := guarded(Handler(c), token)
-	s.http = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if s.begin() {
-				defer s.work.Done()
-				handler.ServeHTTP(w, r)
-			}
-		}),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0),
-	}
+	handler := withToken(routes(c), token)
+	s.http = httpguard.Server(guarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.begin() {
+			defer s.work.Done()
+			handler.ServeHTTP(w, r)
+		}
+	})))
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	go func() {
 		defer close(s.served)
 		_ = s.http.Serve(l)
@@ -85,8 +79,14 @@ func (s *Server) Close() error {
 	return err
 }
 
-// guarded refuses requests without the token.
-func guarded(next http.Handler, token string) http.Handler {
+// guarded refuses requests that a page in a browser may have made.
+func guarded(next http.Handler) http.Handler {
+	refuse := func(w http.ResponseWriter, status int, reason string) { write(w, status, errorBody{reason}) }
+	return httpguard.Handler(next, httpguard.Config{Refuse: refuse})
+}
+
+// withToken refuses requests without the token.
+func withToken(next http.Handler, token string) http.Handler {
 	if token == "" {
 		return next
 	}
@@ -103,14 +103,13 @@ func guarded(next http.Handler, token string) http.Handler {
 }
 
 // Handler returns the control interface of a cluster, for servers that have others as well, and see to it who may use it.
-func Handler(c *cluster.Cluster) http.Handler {
+func Handler(c *cluster.Cluster) http.Handler { return guarded(routes(c)) }
+
+func routes(c *cluster.Cluster) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			v, err := any(nil), foreign(r)
-			if err == nil {
-				v, err = f(r)
-			}
+			v, err := f(r)
 			if err != nil {
 				write(w, statusOf(err), errorBody{err.Error()})
 				return
@@ -234,23 +233,6 @@ type requestError struct {
 func (e *requestError) Error() string { return e.text }
 
 func badRequest(err error) error { return &requestError{http.StatusBadRequest, err.Error()} }
-
-// foreign refuses requests that a page in a browser may have made.
-func foreign(r *http.Request) error {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return &requestError{http.StatusForbidden, fmt.Sprintf("requests from %q are not taken", origin)}
-		}
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	if ip := net.ParseIP(strings.Trim(host, "[]")); ip == nil && host != "localhost" {
-		return &requestError{http.StatusForbidden, fmt.Sprintf("the host is addressed as %q: use its IP address", host)}
-	}
-	return nil
-}
 
 func readBody(r *http.Request) ([]byte, error) {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")

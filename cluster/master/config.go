@@ -25,6 +25,8 @@ type Config struct {
 	Listener net.Listener
 	// Hostname that the master advertises; empty means localhost.
 	Hostname string
+	// Hosts are further names by which clients at loopback may call the master; see package httpguard.
+	Hosts []string
 	// ID of the master, the prefix of all ids it gives; empty means a new UUID. It is that of the first term only.
 	ID string
 	// Standby makes a master that does not lead before SetLeader says so.

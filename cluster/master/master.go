@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -122,12 +120,8 @@ func New(cfg Config) (*Master, error) {
 	if cfg.Middleware != nil {
 		handler = cfg.Middleware(handler)
 	}
-	m.server = &http.Server{
-		Handler:           m.counted(handler),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          log.New(io.Discard, "", 0), // broken connections of clients; what matters is logged
-		ReadHeaderTimeout: time.Minute,
-	}
+	m.server = httpapi.Server(m.counted(handler), httpapi.Known(cfg.Hostname, cfg.Hosts))
+	m.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	go func() {
 		defer close(m.served)
 		if err := m.server.Serve(cfg.Listener); !errors.Is(err, http.ErrServerClosed) {

@@ -21,6 +21,7 @@ type devSecurity struct {
 	tls           bool
 	cert, key, ca string
 	clientCerts   bool
+	hosts         []string
 
 	stderr func() io.Writer // gets warnings
 }
@@ -30,6 +31,7 @@ func (s *devSecurity) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.credentials, "credentials", "", "file with principals and secrets, as mesos-master --credentials; frameworks and operators must authenticate then")
 	f.StringVar(&s.acls, "acls", "", "file with ACLs, or the JSON itself, as mesos-master --acls")
+	f.StringArrayVar(&s.hosts, "allow-host", nil, "name by which clients on this machine may call master and agents, besides localhost and the agents' host names; may be repeated")
 	f.BoolVar(&s.executors, "authenticate-executors", false, "give custom executors tokens, and refuse those without")
 	f.BoolVar(&s.tls, "tls", false, "speak https, with a certificate made for this run unless --tls-cert is given")
 	f.StringVar(&s.cert, "tls-cert", "", "file with the certificate of the master and agents and its chain, in PEM; implies --tls")
@@ -40,7 +42,7 @@ func (s *devSecurity) flags(cmd *cobra.Command) {
 
 // config reads what the flags name.
 func (s *devSecurity) config() (cluster.Security, error) {
-	cfg := cluster.Security{AuthenticateExecutors: s.executors}
+	cfg := cluster.Security{AuthenticateExecutors: s.executors, Hosts: s.hosts}
 	if s.credentials != "" {
 		text, err := os.ReadFile(s.credentials)
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ type schedulerOptions struct {
 	election  string
 	listen    string
 	advertise string
+	hosts     []string
 	apps      []string
 	artifacts []string
 	log       string
@@ -92,6 +94,7 @@ connections to etcd are secure. The file of --auth-file says who may use the API
 	f.StringVar(&o.election, "election", "standalone", "who leads: standalone, etcd:HOST:PORT,…/PREFIX or zk:HOST:PORT,…/PATH")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where the API listens; port 0 for a free one")
 	f.StringVar(&o.advertise, "advertise", "", "URL of the API for others: the other schedulers and the agents (default: from --listen)")
+	f.StringArrayVar(&o.hosts, "allow-host", nil, "name by which a proxy on this machine calls the API; --advertise is one already; may be repeated")
 	f.StringArrayVar(&o.apps, "app", nil, "file with an application in JSON, or directory with *.json, to run; may be repeated")
 	f.StringArrayVar(&o.artifacts, "artifact", nil, "file to serve to tasks; its URL is printed; may be repeated")
 	f.StringVar(&o.log, "log", "text", "format of the log on stderr: text, json or mlog")
@@ -289,6 +292,9 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if u, err := url.Parse(api); err == nil {
+		o.hosts = append(o.hosts, u.Host)
+	}
 	if host, _, _ := net.SplitHostPort(l.Addr().String()); len(s.auth.Write) == 0 && !net.ParseIP(host).IsLoopback() {
 		s.log.Warn("everybody who can reach the API may do everything: name an --auth-file", "listen", l.Addr().String())
 	}
@@ -306,7 +312,7 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(f, server.Config{Name: o.name, Auth: s.auth, Backup: backupOf(db), TLS: s.tls, Metrics: registry, Artifacts: &s.artifacts, Log: s.log})
+	srv, err := server.New(f, server.Config{Name: o.name, Auth: s.auth, Hosts: o.hosts, Backup: backupOf(db), TLS: s.tls, Metrics: registry, Artifacts: &s.artifacts, Log: s.log})
 	if err != nil {
 		return usagef("--auth-file %s: %w", o.authFile, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/mesokit/mesokit/driver"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -25,7 +26,10 @@ func (e *Executor) LaunchTask(d driver.ExecutorDriver, task *mesospb.TaskInfo) {
 		d.SendStatusUpdate(status(task.GetTaskId(), mesospb.TaskState_TASK_FAILED, err.Error()))
 		return
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(task.GetData()) })}
+	server := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(task.GetData()) }),
+	}
 	if e.servers == nil {
 		e.servers = make(map[string]*http.Server)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os/user"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -103,7 +104,7 @@ func (s *Scheduler) serveExecutor() (stop func() error, err error) {
 	mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, s.Executor)
 	})
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 	s.artifact = fmt.Sprintf("http://%s/%s", listener.Addr(), name)
 	return server.Close, nil

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 )
 
 // backupMedia is the media type of backups, whose format is that of package store.
 const backupMedia = "application/vnd.mesokit.backup"
+
+// maxBackups bounds backups under way: each holds the whole state in memory.
+const maxBackups = 2
 
 // getBackup sends the whole state. Whoever reads it finds out by its last line whether it is complete.
 func getBackup(q *request) (any, error) {
@@ -16,6 +20,12 @@ func getBackup(q *request) (any, error) {
 		q.answered = true
 		q.w.Header().Set("Content-Type", backupMedia)
 		return nil, nil
+	}
+	select {
+	case q.server.backups <- struct{}{}:
+		defer func() { <-q.server.backups }()
+	default:
+		return nil, &Problem{Type: "busy", Status: http.StatusServiceUnavailable, Detail: fmt.Sprintf("%d backups are under way already; try again", maxBackups)}
 	}
 	w := &lateWriter{w: q.w}
 	err := q.server.cfg.Backup(q.Context(), w)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mesokit/mesokit/framework"
 	"github.com/mesokit/mesokit/framework/election"
@@ -49,6 +50,39 @@ func TestBackupsAreForThoseWhoMayWrite(t *testing.T) {
 		s.ServeHTTP(w, r)
 		if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.body) {
 			t.Errorf("%s: %d %s", tc.name, w.Code, w.Body)
+		}
+	}
+}
+
+// Each holds the whole state in memory, for as long as its reader takes.
+func TestFewBackupsAreMadeAtATime(t *testing.T) {
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	slow := func(context.Context, io.Writer) error { begun <- struct{}{}; <-goOn; return nil }
+	s, err := server.New(idle(t, framework.Status{Running: true, Leading: true}), server.Config{Backup: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() int {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("GET", "/v1/backup", nil))
+		return w.Code
+	}
+	answers := make(chan int)
+	for range 2 {
+		go func() { answers <- ask() }()
+		select {
+		case <-begun:
+		case <-time.After(time.Minute):
+			t.Fatal("no backup is made")
+		}
+	}
+	if got := ask(); got != 503 {
+		t.Errorf("the third is answered %d", got)
+	}
+	close(goOn)
+	for range 2 {
+		if got := <-answers; got != 200 {
+			t.Errorf("answered %d", got)
 		}
 	}
 }

@@ -70,7 +70,6 @@ func streamEvents(q *request) (any, error) {
 		case <-finished:
 			return nil, nil
 		}
-		_ = out.SetWriteDeadline(time.Now().Add(30 * time.Second)) // who does not read is left
 		if _, err := q.w.Write(data); err != nil {
 			return nil, nil
 		}

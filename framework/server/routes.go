@@ -154,8 +154,8 @@ func (q *request) parse(rt route) error {
 	if rt.body == nil && rt.bodySchema == "" {
 		return nil
 	}
-	if media, _, err := mime.ParseMediaType(q.Header.Get("Content-Type")); q.Header.Get("Content-Type") != "" && (err != nil || media != "application/json") {
-		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "want application/json, not " + q.Header.Get("Content-Type")}
+	if media, _, err := mime.ParseMediaType(q.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("want Content-Type: application/json, not %q", q.Header.Get("Content-Type"))}
 	}
 	q.raw, err = io.ReadAll(http.MaxBytesReader(q.w, q.Request.Body, q.server.cfg.MaxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

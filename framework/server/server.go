@@ -18,6 +18,7 @@ import (
 
 	"github.com/mesokit/mesokit/framework"
 	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/internal/httpguard"
 )
 
 // Engine is what is served; *framework.Framework is one.
@@ -34,6 +35,10 @@ type Config struct {
 	Name string
 	// Auth says who may do what.
 	Auth Auth
+	// Hosts are names by which the server is called, besides those of loopback and of this machine, when requests arrive at loopback: of
+	// a proxy on this machine, for instance. Others are refused there, as they may be of a page in a browser whose name was made to resolve to
+	// loopback.
+	Hosts []string
 	// TLS, if not nil, has the server speak HTTPS, and tell browsers to stay with it (HSTS).
 	TLS *tls.Config
 	// Metrics is served as /metrics; nil means that there is no such page.
@@ -55,7 +60,8 @@ type Server struct {
 	engine  Engine
 	cfg     Config
 	handler http.Handler
-	api     []byte // the OpenAPI document
+	api     []byte        // the OpenAPI document
+	backups chan struct{} // taken by those under way
 	closing context.Context
 	close   context.CancelFunc
 }
@@ -74,10 +80,13 @@ func New(e Engine, cfg Config) (*Server, error) {
 	if err := cfg.Auth.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{engine: e, cfg: cfg}
+	s := &Server{engine: e, cfg: cfg, backups: make(chan struct{}, maxBackups)}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.api = openAPI(routes())
-	s.handler = s.mux()
+	refuse := func(w http.ResponseWriter, status int, reason string) {
+		fail(w, &Problem{Type: "foreign", Status: status, Detail: reason})
+	}
+	s.handler = httpguard.Handler(s.mux(), httpguard.Config{Hosts: cfg.Hosts, Refuse: refuse})
 	return s, nil
 }
 
@@ -87,6 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
 	s.handler.ServeHTTP(w, r)
 }
 
@@ -112,8 +122,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		l = tls.NewListener(l, cfg)
 	}
-	hs := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
+	hs := httpguard.Server(s)
+	hs.IdleTimeout, hs.ErrorLog = 2*time.Minute, slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)
 	stopped := make(chan struct{})
 	defer context.AfterFunc(ctx, func() {
 		defer close(stopped)

@@ -102,6 +102,9 @@ func (w *world) call(method, path, body string, status int) map[string]any {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		w.t.Fatal(err)

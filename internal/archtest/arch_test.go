@@ -18,14 +18,16 @@ const module = "github.com/mesokit/mesokit/"
 var rooms = map[string][]string{
 	"mesos":     {"mesos"},
 	"client":    {"client", "mesos"},
-	"cluster":   {"cluster", "mesos"},
+	"cluster":   {"cluster", "mesos", "internal/httpguard"},
 	"driver":    {"driver", "client", "mesos"},
-	"framework": {"framework", "driver", "client", "mesos"},
+	"framework": {"framework", "driver", "client", "mesos", "internal/httpguard"},
 	"examples":  {"examples", "framework", "driver", "client", "cluster", "mesos"},
 	"cmd":       {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "internal/endtoend"},
 	"bench":     {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "bench", "internal/endtoend"},
 	"test":      {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "test"},
 	"internal":  {"internal"},
+	// What servers of several rooms have in common.
+	"internal/httpguard": {},
 	// What bench and cmd have in common.
 	"internal/endtoend": {"framework", "driver", "client", "cluster", "mesos"},
 }
@@ -133,6 +135,9 @@ func TestForbidden(t *testing.T) {
 		{"cmd/mesokit", "cluster", true},
 		{"cmd/mesokit", "internal/endtoend", true},
 		{"framework", "internal/endtoend", false},
+		{"cluster/internal/httpapi", "internal/httpguard", true},
+		{"client/transport", "internal/httpguard", false},
+		{"internal/httpguard", "mesos/codec", false},
 		{"internal/endtoend", "internal/testzk", false},
 		{"nowhere/x", "mesos/codec", false},
 	} {

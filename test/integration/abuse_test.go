@@ -50,7 +50,7 @@ var abuses = []struct {
 		bufio.NewReader(c).ReadString('\n')
 	}},
 	{"announces a body and stops in the middle", func(ctx context.Context, c net.Conn) {
-		fmt.Fprintf(c, "POST /api/v1/scheduler HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(subscribeJSON), subscribeJSON[:40])
+		fmt.Fprintf(c, "POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(subscribeJSON), subscribeJSON[:40])
 		<-ctx.Done()
 	}},
 	{"sends its header a byte at a time", func(ctx context.Context, c net.Conn) {
@@ -79,7 +79,7 @@ var abuses = []struct {
 		}
 	}},
 	{"sends a body without end", func(ctx context.Context, c net.Conn) {
-		fmt.Fprintf(c, "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+		fmt.Fprintf(c, "POST /api/v1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
 		chunk := "10000\r\n" + strings.Repeat(" ", 0x10000) + "\r\n"
 		for ctx.Err() == nil {
 			if _, err := io.WriteString(c, chunk); err != nil {
@@ -91,7 +91,7 @@ var abuses = []struct {
 }
 
 func post(c net.Conn, path, media, body string) {
-	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: m\r\nContent-Type: %s\r\nAccept: application/json\r\nContent-Length: %d\r\n\r\n%s", path, media, len(body), body)
+	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nAccept: application/json\r\nContent-Length: %d\r\n\r\n%s", path, media, len(body), body)
 }
 
 func pause(ctx context.Context, d time.Duration) {

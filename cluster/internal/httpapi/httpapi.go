@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -63,9 +62,8 @@ func ReadCall(w http.ResponseWriter, r *http.Request, call proto.Message) bool {
 		tooLarge(w)
 		return false
 	}
-	body, err := readAll(w, r)
+	body, err := readAll(r)
 	if err != nil {
-		w.Header().Set("Connection", "close") // the rest would be waited for
 		Error(w, http.StatusBadRequest, "Failed to read the body: "+err.Error())
 		return false
 	}
@@ -82,37 +80,18 @@ func ReadCall(w http.ResponseWriter, r *http.Request, call proto.Message) bool {
 
 func tooLarge(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close") // what is left of the body is not worth reading
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(Linger))
 	Error(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes", MaxBody))
 }
 
-// BodyTimeout is how long the body of a call may stall.
-const BodyTimeout = time.Minute
-
-// patientReader gives each read BodyTimeout.
-type patientReader struct {
-	r  io.Reader
-	rc *http.ResponseController
-}
-
-func (p patientReader) Read(b []byte) (int, error) {
-	_ = p.rc.SetReadDeadline(time.Now().Add(BodyTimeout))
-	return p.r.Read(b)
-}
-
-// readAll reads at most one byte more than MaxBody. After an error the connection gives up what is left of the body at once.
-func readAll(w http.ResponseWriter, r *http.Request) (body []byte, err error) {
-	rc := http.NewResponseController(w)
-	limited := io.LimitReader(patientReader{r.Body, rc}, MaxBody+1)
+// readAll reads at most one byte more than MaxBody.
+func readAll(r *http.Request) (body []byte, err error) {
+	limited := io.LimitReader(r.Body, MaxBody+1)
 	if n := r.ContentLength; n >= 0 && n < 1<<20 {
 		body = make([]byte, n)
 		n, e := io.ReadFull(limited, body)
 		body, err = body[:n], e
 	} else {
 		body, err = io.ReadAll(limited)
-	}
-	if err == nil {
-		_ = rc.SetReadDeadline(time.Time{})
 	}
 	return body, err
 }

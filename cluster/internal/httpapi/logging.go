@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mesokit/mesokit/internal/httpguard"
 	"github.com/mesokit/mesokit/mesos/duration"
 )
 
@@ -14,6 +15,10 @@ func LoggingToggle(w http.ResponseWriter, r *http.Request) (level uint32, d time
 	q := r.URL.Query()
 	if !q.Has("level") && !q.Has("duration") {
 		return 0, 0, false, true
+	}
+	if httpguard.Foreign(r) {
+		Error(w, http.StatusForbidden, "The level is not set for pages of other origins")
+		return 0, 0, true, false
 	}
 	n, err := strconv.ParseUint(q.Get("level"), 10, 8)
 	if err != nil || n > 3 {

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/internal/memnet"
+	"github.com/mesokit/mesokit/internal/httpguard"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -128,37 +132,134 @@ func TestWhoProducesWaitsForASlowClientButNotForADeadOne(t *testing.T) {
 	})
 }
 
-func TestABodyThatStallsIsGivenUp(t *testing.T) {
+// served serves a handler as masters and agents are served, in a bubble, and returns how to connect to it.
+func served(t *testing.T, h http.HandlerFunc, test func(connect func() net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		var network memnet.Network
 		l, err := network.Listen(t.Context(), "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ReadCall(w, r, &schedulerpb.Call{}) })}
+		server := Server(h, func(string) bool { return false })
 		go server.Serve(l)
 		defer server.Close()
-		ask := func(head string) (string, time.Duration) {
+		test(func() net.Conn {
 			conn, err := network.DialContext(context.Background(), "tcp", l.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			return conn
+		})
+	})
+}
+
+const post = "POST /api/v1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+func TestABodyThatStallsIsGivenUp(t *testing.T) {
+	served(t, func(w http.ResponseWriter, r *http.Request) { ReadCall(w, r, &schedulerpb.Call{}) }, func(connect func() net.Conn) {
+		ask := func(head string, drip time.Duration) (string, time.Duration) {
+			conn := connect()
 			began := time.Now()
-			go io.WriteString(conn, head)
+			var work sync.WaitGroup
+			work.Go(func() {
+				_, err := io.WriteString(conn, head)
+				for drip > 0 && err == nil {
+					time.Sleep(drip)
+					_, err = io.WriteString(conn, " ")
+				}
+			})
 			answer, err := io.ReadAll(conn)
+			defer work.Wait()
+			defer conn.Close()
 			if err != nil {
 				t.Error(err)
 			}
 			line, _, _ := strings.Cut(string(answer), "\r\n")
 			return line, time.Since(began)
 		}
-		const post = "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\n"
-		if line, d := ask(post + "Content-Length: 100\r\n\r\n{\"type\""); line != "HTTP/1.1 400 Bad Request" || d != BodyTimeout {
+		if line, d := ask(post+"Content-Length: 100\r\n\r\n{\"type\"", 0); line != "HTTP/1.1 400 Bad Request" || d < httpguard.Stall || d > httpguard.Stall+2*time.Second {
 			t.Errorf("%q after %v", line, d)
 		}
-		if line, d := ask(post + "Content-Length: 99999999999\r\n\r\n{"); line != "HTTP/1.1 413 Request Entity Too Large" || d > time.Second {
+		// a byte now and then is no progress
+		if line, d := ask(post+"Content-Length: 10000\r\n\r\n{\"type\"", 10*time.Second); line != "HTTP/1.1 400 Bad Request" || d > httpguard.Stall+2*time.Second {
 			t.Errorf("%q after %v", line, d)
+		}
+		if line, d := ask(post+"Content-Length: 99999999999\r\n\r\n{", 0); line != "HTTP/1.1 413 Request Entity Too Large" || d > 2*time.Second {
+			t.Errorf("%q after %v", line, d)
+		}
+	})
+}
+
+func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) { Error(w, http.StatusUnauthorized, "who are you?") }
+	served(t, refuse, func(connect func() net.Conn) {
+		conn := connect()
+		defer conn.Close()
+		began := time.Now()
+		go io.WriteString(conn, post+"Content-Length: 100\r\n\r\n{")
+		answer, err := io.ReadAll(conn)
+		if !strings.Contains(string(answer), "who are you?") || err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("%q (%v) after %v", answer, err, time.Since(began))
+		}
+	})
+}
+
+func TestAnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
+	var ended chan time.Time
+	endless := func(w http.ResponseWriter, _ *http.Request) {
+		for part := make([]byte, 1000); ; {
+			if _, err := w.Write(part); err != nil {
+				ended <- time.Now()
+				return
+			}
+		}
+	}
+	served(t, endless, func(connect func() net.Conn) {
+		ended = make(chan time.Time, 1)
+		conn := connect()
+		defer conn.Close()
+		began := time.Now()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, conn, 100_000); err != nil { // and then no more
+			t.Error(err)
+		}
+		if d := (<-ended).Sub(began); d > httpguard.Stall+time.Second {
+			t.Errorf("ended after %v, want %v", d, httpguard.Stall)
+		}
+	})
+}
+
+func TestAQuietStreamLivesOnAndSoDoesItsConnection(t *testing.T) {
+	const hours = 3
+	quiet := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		for range hours {
+			time.Sleep(time.Hour)
+			if r.Context().Err() != nil {
+				return
+			}
+			_, _ = io.WriteString(w, "tick")
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+	served(t, quiet, func(connect func() net.Conn) {
+		conn := connect()
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		for range 2 { // on the same connection
+			if _, err := io.WriteString(conn, post+"Content-Length: 2\r\n\r\n{}"); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(resp.Body); string(got) != strings.Repeat("tick", hours) || err != nil {
+				t.Errorf("%q (%v)", got, err)
+			}
+			time.Sleep(time.Hour)
 		}
 	})
 }

@@ -121,7 +121,7 @@ func customExecutor(f *framework, c *cluster.Cluster, l *ledger, cd codec.Codec)
 		HeartbeatInterval: 20 * time.Millisecond, Transport: transport.Config{Codec: cd, Tracer: beats{l, beaten, new(sync.Once)}},
 	}
 	if cd == codec.JSON { // once over a socket of the agent's, as in containers without a network
-		cfg.DomainSocket, cfg.AgentEndpoint = domainSocket(f.t, cfg.AgentEndpoint), "nowhere.invalid:1"
+		cfg.DomainSocket, cfg.AgentEndpoint = domainSocket(f.t, cfg.AgentEndpoint), "nowhere.localhost:1"
 	}
 	handler := executor.Handler{
 		Subscribing: func(context.Context, *executor.Session, *executorpb.Call_Subscribe) error { subscribing++; return nil },
