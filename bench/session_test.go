@@ -37,7 +37,7 @@ func session(b *testing.B, masters string, media codec.Codec, h scheduler.Handle
 	}
 	s, err := scheduler.NewSession(scheduler.SessionConfig{
 		Master: masters, Transport: tr, Handler: h,
-		FrameworkInfo: &mesospb.FrameworkInfo{User: proto.String("bench"), Name: proto.String("bench"), FailoverTimeout: proto.Float64(60)},
+		FrameworkInfo: &mesospb.FrameworkInfo{User: proto.String("root"), Name: proto.String("bench"), FailoverTimeout: proto.Float64(60)},
 	})
 	if err != nil {
 		b.Fatal(err)

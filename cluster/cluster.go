@@ -110,6 +110,9 @@ func (c *Cluster) makeDir() (err error) {
 	} else if c.cfg.Dir == "" {
 		c.ownDir = true
 		c.dir, err = os.MkdirTemp("", "mesokit-")
+		if err == nil {
+			err = os.Chmod(c.dir, 0o755) // tasks of other users must come to their sandboxes
+		}
 	} else {
 		c.dir, err = filepath.Abs(c.cfg.Dir)
 		if err == nil {
@@ -173,6 +176,8 @@ func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent
 
 		ExecutorRegistrationTimeout: cfg.ExecutorRegistrationTimeout,
 		ExecutorShutdownGrace:       cfg.ExecutorShutdownGrace,
+
+		NoSwitchUser: c.cfg.NoSwitchUser || cfg.NoSwitchUser,
 
 		Logger: c.cfg.Logger.With("component", "agent"),
 		Runner: cfg.Runner,

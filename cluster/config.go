@@ -64,6 +64,11 @@ type Config struct {
 	// REGION_AWARE. Empty means the one of the first agent in Agents that has one.
 	Domain string
 
+	// NoSwitchUser lets all tasks run as the user of this process, whatever user they name (--no-switch_user of all agents). Without it agents do as those of
+	// Mesos: tasks of a user that this machine does not know, "" included, are TASK_DROPPED. Tasks of others run as their user if this process
+	// is root's, else as the user of this process, which the log says.
+	NoSwitchUser bool
+
 	// Security says who may talk to the cluster and what they may do; the zero value lets everybody do everything.
 	Security Security
 	// LogDir holds log files of masters and agents, master.log, agent-1.log and so on, which /files serves as /master/log and
@@ -115,6 +120,9 @@ type AgentConfig struct {
 	// --executor_shutdown_grace_period).
 	ExecutorRegistrationTimeout time.Duration `json:"-"`
 	ExecutorShutdownGrace       time.Duration `json:"-"`
+
+	// NoSwitchUser is Config.NoSwitchUser for this agent.
+	NoSwitchUser bool `json:"no_switch_user,omitempty"`
 
 	// Simulated makes an agent that starts no processes and writes no files: its tasks run as Runner says, or until they
 	// are killed. It is light: ten thousand of them are ready within a second, and share one listener, where each is served

@@ -31,7 +31,7 @@ func BenchmarkStatusUpdate(b *testing.B) {
 			s := instantSession{make(chan schedulerSink, 1)}
 			left := b.N
 			cfg, err := DriverConfig{
-				Master: "m:5050", Framework: &mesospb.FrameworkInfo{Name: proto.String("bench"), User: proto.String("me")},
+				Master: "m:5050", Framework: &mesospb.FrameworkInfo{Name: proto.String("bench"), User: proto.String("root")},
 				ExplicitAcknowledgements: explicit,
 				Scheduler: SchedulerFuncs{OnStatusUpdate: func(SchedulerDriver, *mesospb.TaskStatus) {
 					if left--; left == 0 {

@@ -206,7 +206,7 @@ func newRig(t *testing.T, change func(*DriverConfig)) *rig {
 	r := &rig{t: t, session: &fakeSession{end: make(chan error)}, calls: &recorder{}}
 	cfg := DriverConfig{
 		Scheduler: r.calls, Master: "fake:5050",
-		Framework: &mesospb.FrameworkInfo{Name: proto.String("test"), User: proto.String("me")},
+		Framework: &mesospb.FrameworkInfo{Name: proto.String("test"), User: proto.String("root")},
 		Logger:    slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"slices"
 	"strconv"
 	"time"
@@ -132,6 +133,13 @@ func (c *Config) complete() error {
 	if c.NoteHistory <= 0 {
 		c.NoteHistory = 10_000
 	}
+	if c.User == "" && c.FrameworkInfo.GetUser() == "" {
+		me, err := user.Current()
+		if err != nil {
+			return fmt.Errorf("framework.Config.User is empty, and that of this process is unknown: %w", err)
+		}
+		c.User = me.Username
+	}
 	c.FrameworkInfo = c.info()
 	c.Core.Roles = c.FrameworkInfo.GetRoles()
 	c.Core.Principal = c.FrameworkInfo.GetPrincipal()
@@ -155,7 +163,7 @@ func (c *Config) info() *mesospb.FrameworkInfo {
 		info = proto.CloneOf(c.FrameworkInfo)
 	}
 	info.Name = &c.Name
-	if info.User == nil {
+	if info.GetUser() == "" {
 		info.User = &c.User
 	}
 	if c.Principal != "" {

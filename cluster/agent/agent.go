@@ -14,8 +14,8 @@
 // executors, sandboxes and the fetcher, 7 for the operator API, 12 for defaults. Files are named by
 // what they implement: msg_*.go for what a master sends, call_*.go for what executors call.
 //
-// Unlike a mesos-agent it isolates nothing: tasks run as the user of this program, in its
-// namespaces, without cgroups.
+// Unlike a mesos-agent it isolates nothing: tasks run in the namespaces of this program, without cgroups, and
+// as its user unless that is root.
 package agent
 
 import (
@@ -126,6 +126,8 @@ type Config struct {
 	// GCDelay is how long the sandbox of an executor that has ended stays; 0 means a week. Sandboxes from before a restart of this program
 	// stay for good.
 	GCDelay time.Duration
+	// NoSwitchUser lets all commands run as the user of this program, whatever user they or their framework name (--no-switch_user).
+	NoSwitchUser bool
 	// UpdateRetryMin and UpdateRetryMax bound the wait before an unacknowledged status
 	// update is sent again; it doubles each time. 0 means 10 s and 10 min.
 	UpdateRetryMin, UpdateRetryMax time.Duration
@@ -179,6 +181,8 @@ type Agent struct {
 	stopRequests context.CancelFunc
 	recovering   atomic.Bool // back from Suspend, executors are expected
 	fetch        fetching
+	accounts     accounts
+	asOneself    sync.Map        // names of users whose commands run as the user of this program, and it was said
 	ctx          context.Context // ends when the agent closes
 	cancel       context.CancelFunc
 	work         sync.WaitGroup // goroutines beside the loop

@@ -62,6 +62,7 @@ func guarded(t *testing.T, m *testMaster, acls string) (*Agent, *lockedBuffer) {
 	known := []auth.Credential{{Principal: "ops", Secret: topSecret}, {Principal: "eng", Secret: topSecret}}
 	log := &lockedBuffer{}
 	a := run(t, m, func(c *Config) {
+		c.NoSwitchUser = true // the users of the rules are made up
 		c.Tokens, c.Authorizer, c.Realms = tokens, authorizer, auth.Realms{}
 		for _, r := range []string{auth.RealmAgentRead, auth.RealmAgentWrite} {
 			c.Realms[r] = auth.NewAuthenticator(r, known, tokens)

@@ -3,7 +3,7 @@ package agent
 // Health checks and checks of a task: section 6 and capture f12.
 //
 //   - Both begin delay_seconds after the task runs; the next begins interval_seconds after one has ended. One that
-//     takes longer than timeout_seconds has failed (its check status is empty).
+//     takes longer than timeout_seconds has failed (its check status is empty); 0 is no limit.
 //   - COMMAND runs in the task's sandbox with its environment; HTTP asks 127.0.0.1, where 2xx and 3xx are
 //     healthy; TCP connects to 127.0.0.1.
 //   - A health check says healthy=true at the first success and at the first after a failure; healthy=false at
@@ -100,7 +100,10 @@ func (c *checks) schedule(p *probe, wait time.Duration) {
 	timer = a.loop.After(wait, func() {
 		c.timers = without(c.timers, timer)
 		a.async(func() func() {
-			ctx, cancel := context.WithTimeout(c.ctx, p.timeout)
+			ctx, cancel := c.ctx, context.CancelFunc(func() {})
+			if p.timeout > 0 {
+				ctx, cancel = context.WithTimeout(c.ctx, p.timeout)
+			}
 			defer cancel()
 			o := p.do(ctx)
 			return func() {
@@ -293,7 +296,7 @@ func (c *checks) commandProbe(command *mesospb.CommandInfo) func(context.Context
 		if err != nil {
 			return outcome{err: err}
 		}
-		status, err := r.agent.runCommand(ctx, k.dir, command, env.list(), output)
+		status, err := r.agent.runCommand(ctx, k, command, env.list(), output)
 		if err != nil {
 			return outcome{err: err}
 		}
@@ -305,9 +308,10 @@ func (c *checks) commandProbe(command *mesospb.CommandInfo) func(context.Context
 }
 
 // runCommand runs a command to its end, beside the loop. It closes output.
-func (a *Agent) runCommand(ctx context.Context, dir string, command *mesospb.CommandInfo, env []string, output *os.File) (process.Status, error) {
-	spec := process.Spec{Dir: dir, Env: env, Stdout: output, Stderr: output}
-	spec.Path, spec.Args = argv(command, dir, env)
+func (a *Agent) runCommand(ctx context.Context, k *container, command *mesospb.CommandInfo, env []string, output *os.File) (process.Status, error) {
+	spec := process.Spec{Dir: k.dir, Env: env, Stdout: output, Stderr: output}
+	spec.Path, spec.Args = argv(command, k.dir, env)
+	k.account.spec(&spec)
 	p, err := a.spawner.Start(spec)
 	output.Close()
 	if err != nil {

@@ -13,11 +13,13 @@ package agent
 //   - max_completion_time: killed likewise but without TASK_KILLING; FAILED,
 //     MAX_COMPLETION_TIME_REACHED.
 //   - A failed health check: killed; KILLED with healthy=false.
+//   - A command without a value: TASK_STARTING, then the executor ends in dismay and says nothing more.
 //   - It ends when the process and all it started have ended.
 
 import (
 	"time"
 
+	"github.com/mesokit/mesokit/cluster/agent/internal/process"
 	"github.com/mesokit/mesokit/mesos/executorpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
@@ -57,6 +59,10 @@ func (x *commandExecutor) handle(event *executorpb.Event) {
 			return
 		}
 		x.run = newTaskRun(a, x.e, task, x.e.container)
+		if task.GetCommand().Value == nil {
+			x.abort(task, env)
+			return
+		}
 		x.e.container.onExit = x.run.exited
 		x.run.begin(launch{command: task.GetCommand(), env: env, container: task.GetContainer()}, func() {
 			x.run.state(mesospb.TaskState_TASK_STARTING)
@@ -73,4 +79,11 @@ func (x *commandExecutor) handle(event *executorpb.Event) {
 		}
 		x.run.killWithin(max(0, a.shutdownGrace(x.e.info)-shutdownSlack))
 	}
+}
+
+// abort ends the executor of a command that cannot be meant. The agent settles the task.
+func (x *commandExecutor) abort(task *mesospb.TaskInfo, env []string) {
+	c := x.e.container
+	c.onExit = func(process.Status) { x.agent.destroy(c) }
+	x.run.begin(launch{command: noCommand(task.GetCommand()), env: env}, func() { x.run.state(mesospb.TaskState_TASK_STARTING) })
 }

@@ -27,6 +27,8 @@ func TestCommandTasksEndAsOnARealAgent(t *testing.T) {
 	overtime.MaxCompletionTime = &mesospb.DurationInfo{Nanoseconds: proto.Int64(int64(50 * time.Millisecond))}
 	image := shellTask("image", "exit 0")
 	network := shellTask("network", "exit 0")
+	novalue, secret := baseTask("no-value"), byReference(shellTask("secret", "exit 0"))
+	novalue.Command = &mesospb.CommandInfo{}
 	network.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), NetworkInfos: []*mesospb.NetworkInfo{{Name: proto.String("overlay")}}}
 	image.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_DOCKER.Enum(), Docker: &mesospb.ContainerInfo_DockerInfo{Image: proto.String("alpine")}}
 	for _, c := range []struct {
@@ -40,6 +42,8 @@ func TestCommandTasksEndAsOnARealAgent(t *testing.T) {
 		{argvTask("cmd-argv", "/bin/echo", "echo", "hello", "world"), "STARTING RUNNING FINISHED", `TASK_FINISHED SOURCE_EXECUTOR  "Command exited with status 0"`},
 		{argvTask("cmd-nosuch", "/no/such/binary"), "STARTING RUNNING FAILED", `TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 1"`},
 		{overtime, "STARTING RUNNING FAILED", `TASK_FAILED SOURCE_EXECUTOR REASON_MAX_COMPLETION_TIME_REACHED "Command terminated with signal Terminated"`},
+		{novalue, "STARTING FAILED", `TASK_FAILED SOURCE_AGENT REASON_EXECUTOR_TERMINATED "Executor terminated"`},
+		{secret, "FAILED", `TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: Collect failed: Default secret resolver cannot resolve references"`},
 		{network, "FAILED", `TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: Unknown CNI network 'overlay': the embedded agent has only the network of this machine"`},
 		{image, "FAILED", `TASK_FAILED SOURCE_AGENT REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: No container runtime for type DOCKER: the embedded agent runs plain processes; use a MESOS container without an image"`},
 	} {
@@ -250,7 +254,7 @@ func TestKillWhileFetching(t *testing.T) {
 	<-server.asked
 	m.send(kill("t"))
 	states, last := m.states(t, "t")
-	if states != "KILLED" || describeStatus(last) != `TASK_KILLED SOURCE_AGENT REASON_TASK_KILLED_DURING_LAUNCH "Task killed before delivery to the executor"` {
+	if states != "KILLED" || describeStatus(last) != `TASK_KILLED SOURCE_AGENT REASON_TASK_KILLED_DURING_LAUNCH "Killed before delivery to the executor"` {
 		t.Errorf("got %s, %s", states, describeStatus(last))
 	}
 }

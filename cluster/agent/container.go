@@ -33,6 +33,7 @@ type container struct {
 
 	alone *mesospb.TaskInfo // a task of a group that does not share the executor's cgroups
 
+	account *account // whom its processes run as; nil for the user of this program
 	command *mesospb.CommandInfo
 	proc    *process.Process // nil before the start
 	pid     int

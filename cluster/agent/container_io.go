@@ -65,6 +65,9 @@ func openContainerIO(c *container, l launch, spec *process.Spec) (_ *containerIO
 		if err != nil {
 			return o, err
 		}
+		if err := c.account.giveFile(theirs); err != nil {
+			return o, errors.Join(err, ours.Close(), theirs.Close())
+		}
 		o.attachable = true
 		o.pty, o.stdin = ours, ours
 		o.outputs, o.theirs = []*os.File{ours}, []*os.File{theirs}

@@ -3,8 +3,8 @@ package agent
 // The default executor: task groups, whose tasks are containers nested in its own.
 //
 //   - LAUNCH_GROUP: TASK_STARTING for each task, then their containers are launched; when all have started,
-//     TASK_RUNNING for each. A task whose container cannot be launched fails with
-//     CONTAINER_LAUNCH_FAILED.
+//     TASK_RUNNING for each. A task whose container cannot be launched fails after that, without a reason; the message says why,
+//     but for a failed fetch, which is "Command exited with status 1".
 //   - Statuses name the nested container. The texts are those of command tasks.
 //   - When a task of a group fails or is killed, the rest of the group is killed. One that finishes changes
 //     nothing for the others.
@@ -12,6 +12,7 @@ package agent
 //   - Groups that are launched later join. It ends, with status 0, when no container is left.
 
 import (
+	"errors"
 	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
@@ -104,18 +105,23 @@ func (x *defaultExecutor) begin(g *taskGroup, r *taskRun) {
 		x.failed(g, r, err)
 		return
 	}
+	var user *string
+	if t.Command != nil {
+		user = t.Command.User
+	}
 	a.prepare(r.container, preparation{
-		uris: t.GetCommand().GetUris(), user: a.userOf(x.e.framework, t.GetCommand()), container: t.GetContainer(),
+		uris: t.GetCommand().GetUris(), user: user, account: x.e.account, container: t.GetContainer(),
 		resources: t.GetResources(), task: r.task.GetTaskId().GetValue(),
 	}, func(err error) {
-		switch {
-		case err != nil:
+		if err != nil {
 			x.failed(g, r, err)
-		case t.GetCommand() == nil:
-			x.failed(g, r, errNoCommand)
-		default:
-			r.begin(launch{command: t.GetCommand(), env: env, container: t.GetContainer()}, func() { x.started(g, r) })
+			return
 		}
+		command := t.GetCommand()
+		if command == nil || command.Value == nil {
+			command = noCommand(command)
+		}
+		r.begin(launch{command: command, env: env, container: t.GetContainer()}, func() { x.started(g, r) })
 	})
 }
 
@@ -131,19 +137,24 @@ func (x *defaultExecutor) started(g *taskGroup, r *taskRun) {
 	for _, r := range g.runs {
 		r.running()
 	}
+	for _, r := range g.runs {
+		if r.failure != nil {
+			r.update(r.failure)
+			r.failure = nil
+		}
+	}
 	if g.doomed {
 		x.killGroup(g)
 	}
 }
 
-// failed ends a task whose container could not be launched.
+// failed ends a task whose container could not be launched, when the others of its group are launched.
 func (x *defaultExecutor) failed(g *taskGroup, r *taskRun, err error) {
 	if !r.ended {
 		r.ended = true
-		end := &mesospb.TaskStatus{
-			State:   mesospb.TaskState_TASK_FAILED.Enum(),
-			Reason:  mesospb.TaskStatus_REASON_CONTAINER_LAUNCH_FAILED.Enum(),
-			Message: proto.String("Failed to launch container: " + err.Error()),
+		end := &mesospb.TaskStatus{State: mesospb.TaskState_TASK_FAILED.Enum(), Message: proto.String(err.Error())}
+		if errors.As(err, new(fetchError)) { // the launcher of the container waits for the fetcher, and exits
+			end.Message = proto.String("Command " + process.ExitStatus(1).String())
 		}
 		if r.killed {
 			end = &mesospb.TaskStatus{State: mesospb.TaskState_TASK_KILLED.Enum()}
@@ -151,7 +162,7 @@ func (x *defaultExecutor) failed(g *taskGroup, r *taskRun, err error) {
 		if why := r.container.cause; why != nil {
 			end.State, end.Reason, end.Message = why.state.Enum(), why.reason.Enum(), proto.String(why.message)
 		}
-		r.update(end)
+		r.failure = end
 		g.doomed = true
 	}
 	x.agent.destroy(r.container)

@@ -36,7 +36,7 @@ func (e environment) add(env *mesospb.Environment) error {
 		if v.GetType() == mesospb.Environment_Variable_SECRET {
 			data, err := secretValue(v.GetSecret())
 			if err != nil {
-				return fmt.Errorf("environment variable '%s': %w", v.GetName(), err)
+				return fmt.Errorf("Collect failed: %w", err) //nolint:staticcheck // as Mesos words it
 			}
 			e[v.GetName()] = string(data)
 			continue

@@ -62,12 +62,14 @@ type executor struct {
 	state       executorState
 	containerID *mesospb.ContainerID
 	container   *container
-	dir         string // sandbox
-	peer        peer   // nil while it is not connected
+	dir         string   // sandbox
+	account     *account // whom its commands run as; nil for the user of this program
+	peer        peer     // nil while it is not connected
 	tasks       map[string]*task
 	completed   []*task // oldest first
 	everSent    bool    // a task was handed to it
 	simulated   bool    // runner.go: there is no container
+	endTold     bool    // the master knows that it has ended
 	sandboxed   bool    // there may be a sandbox
 	cause       *cause  // why its container was destroyed
 	timer       *loop.Timer
@@ -91,6 +93,22 @@ func (e *executor) hasCompleted(taskID string) bool {
 		}
 	}
 	return false
+}
+
+// newExecutor makes the record of an executor that is to be launched, or says why it cannot be. Then the master hears of its end before
+// anything else.
+func (a *Agent) newExecutor(f *framework, info *mesospb.ExecutorInfo, kind executorKind) (*executor, error) {
+	account, err := a.become(a.userOf(f, info.GetCommand()))
+	if err != nil {
+		dir := a.executorDir(f.id(), info.GetExecutorId().GetValue(), a.newUUID().String())
+		if kind != commandKind {
+			a.send(link.ExecutorExited{FrameworkID: f.id(), ExecutorID: info.GetExecutorId().GetValue(), Status: int32(process.Unknown)})
+		}
+		return nil, cannotCreate("executor directory", dir, err)
+	}
+	e := a.addExecutor(f, info, kind)
+	e.account = account
+	return e, nil
 }
 
 // addExecutor makes the record of an executor.
@@ -117,10 +135,14 @@ func (a *Agent) launchExecutor(e *executor, image *mesospb.ContainerInfo) {
 	e.container = a.newContainer(e.containerID, e, e.dir)
 	e.container.onGone = func(status *process.Status) { a.executorEnded(e, status) }
 	a.counts.launched++
+	if err := a.checkCommand(e); err != nil {
+		a.launchFailed(e, err)
+		return
+	}
 	command := e.info.GetCommand()
 	a.prepare(e.container, preparation{
 		uris:      command.GetUris(),
-		user:      a.userOf(e.framework, command),
+		account:   e.account,
 		container: image,
 		resources: a.resourcesOf(e),
 		latest:    true,
@@ -148,12 +170,17 @@ func (a *Agent) resourcesOf(e *executor) []*mesospb.Resource {
 	return list
 }
 
-// userOf names the user that Mesos would run a command as. Here it is only a name.
-func (a *Agent) userOf(f *framework, command *mesospb.CommandInfo) string {
-	if u := command.GetUser(); u != "" {
-		return u
+// checkCommand reports what makes the environment of a command task impossible, before anything is prepared.
+func (a *Agent) checkCommand(e *executor) error {
+	if e.kind != commandKind {
+		return nil
 	}
-	return f.info.GetUser()
+	for _, t := range e.tasks {
+		if _, err := a.commandEnvironment(e, t.info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *Agent) startCustom(e *executor) {
@@ -299,7 +326,7 @@ func (a *Agent) reportEnd(e *executor, status *process.Status) {
 		case e.kind == defaultKind && e.everSent:
 			raw = int32(syscall.SIGKILL) // as its process would have ended
 		}
-		a.send(link.ExecutorExited{FrameworkID: e.framework.id(), ExecutorID: e.id(), Status: raw})
+		a.tellEnd(e, process.Status(raw))
 	}
 	end := e.endOfTasks()
 	for _, t := range sorted(e.tasks) {
@@ -314,6 +341,15 @@ func (a *Agent) reportEnd(e *executor, status *process.Status) {
 			Limitation: end.limitation,
 		})
 	}
+}
+
+// tellEnd tells the master that an executor has ended, once, unless it is that of a command task.
+func (a *Agent) tellEnd(e *executor, status process.Status) {
+	if e.kind == commandKind || e.endTold {
+		return
+	}
+	e.endTold = true
+	a.send(link.ExecutorExited{FrameworkID: e.framework.id(), ExecutorID: e.id(), Status: int32(status)})
 }
 
 // endOfTasks is what becomes of tasks that were live when the executor ended. What the container says

@@ -377,7 +377,7 @@ func TestQueuedTasksAreKilledAndTheExecutorTurnedAway(t *testing.T) {
 	a := run(t, m)
 	launchCustom(t, m, a, executorInfo("x", idle), "t")
 	m.send(kill("t"))
-	if got, want := describeStatus(m.update(t)), `TASK_KILLED SOURCE_AGENT REASON_TASK_KILLED_DURING_LAUNCH "Task killed before delivery to the executor"`; got != want {
+	if got, want := describeStatus(m.update(t)), `TASK_KILLED SOURCE_AGENT REASON_TASK_KILLED_DURING_LAUNCH "Killed before delivery to the executor"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	x, _ := subscribe(t, a, "x", codec.JSON, nil)

@@ -41,7 +41,7 @@ func (a *Agent) flags() []*mesospb.Flag {
 		"resources":                             a.cfg.Resources,
 		"attributes":                            a.cfg.Attributes,
 		"strict":                                "true",
-		"switch_user":                           "false",
+		"switch_user":                           strconv.FormatBool(a.switchesUser()),
 		"work_dir":                              a.cfg.WorkDir,
 	}
 	a.securityFlags(values)

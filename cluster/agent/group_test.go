@@ -129,9 +129,18 @@ func TestFailureInAGroupKillsTheRest(t *testing.T) {
 			task := shellTask("bad", "exit 0")
 			task.Command.Uris = []*mesospb.CommandInfo_URI{{Value: proto.String("/no/such")}}
 			return task
-		}, false, "STARTING FAILED", "", "STARTING RUNNING KILLING KILLED"},
-		{"no command", func() *mesospb.TaskInfo { return baseTask("bad") }, false, "STARTING FAILED",
-			`TASK_FAILED SOURCE_EXECUTOR REASON_CONTAINER_LAUNCH_FAILED "Failed to launch container: The task has no command, and there is no image to take one from"`, "STARTING RUNNING KILLING KILLED"},
+		}, false, "STARTING FAILED", `TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 1"`, "STARTING RUNNING KILLING KILLED"},
+		{"no command", func() *mesospb.TaskInfo { return baseTask("bad") }, false, "STARTING RUNNING FAILED",
+			`TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 1"`, "STARTING RUNNING KILLING KILLED"},
+		{"no value", func() *mesospb.TaskInfo {
+			task := baseTask("bad")
+			task.Command = &mesospb.CommandInfo{Shell: proto.Bool(false)}
+			return task
+		}, false, "STARTING RUNNING FAILED", `TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 1"`, "STARTING RUNNING KILLING KILLED"},
+		{"no program", func() *mesospb.TaskInfo { return argvTask("bad", "/no/such/binary") }, false, "STARTING RUNNING FAILED",
+			`TASK_FAILED SOURCE_EXECUTOR  "Command exited with status 233"`, "STARTING RUNNING KILLING KILLED"},
+		{"secret by reference", func() *mesospb.TaskInfo { return byReference(shellTask("bad", "exit 0")) }, false, "STARTING FAILED",
+			`TASK_FAILED SOURCE_EXECUTOR  "Collect failed: Default secret resolver cannot resolve references"`, "STARTING RUNNING KILLING KILLED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newTestMaster(t)
@@ -166,6 +175,15 @@ func TestFailureInAGroupKillsTheRest(t *testing.T) {
 	}
 }
 
+// byReference gives a task a variable that is a secret, which somebody else knows.
+func byReference(task *mesospb.TaskInfo) *mesospb.TaskInfo {
+	task.Command.Environment = &mesospb.Environment{Variables: []*mesospb.Environment_Variable{{
+		Name: proto.String("S"), Type: mesospb.Environment_Variable_SECRET.Enum(),
+		Secret: &mesospb.Secret{Type: mesospb.Secret_REFERENCE.Enum(), Reference: &mesospb.Secret_Reference{Name: proto.String("x")}},
+	}}}
+	return task
+}
+
 func TestKillOfAGroupThatIsQueued(t *testing.T) {
 	m := newTestMaster(t)
 	run(t, m)
@@ -175,12 +193,16 @@ func TestKillOfAGroupThatIsQueued(t *testing.T) {
 	m.send(g)
 	<-server.asked
 	m.send(kill("two"))
+	if e := await[link.ExecutorExited](t, m); e.Status != -1 || len(m.passed) > 0 && slices.ContainsFunc(m.passed, func(msg link.Message) bool { _, ok := msg.(link.StatusUpdate); return ok }) {
+		t.Errorf("the end of the executor comes first, got %+v after %v", e, m.passed)
+	}
 	states, last := m.history(t, "one", "two")
 	if diff := cmp.Diff(map[string]string{"one": "KILLED", "two": "KILLED"}, states); diff != "" {
 		t.Error(diff)
 	}
-	if last["one"].GetReason() != mesospb.TaskStatus_REASON_TASK_KILLED_DURING_LAUNCH {
-		t.Errorf("got %v", last["one"])
+	const want = `TASK_KILLED SOURCE_AGENT REASON_TASK_KILLED_DURING_LAUNCH "A task within the task group was killed before delivery to the executor"`
+	if got := describeStatus(last["one"]); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -473,4 +495,46 @@ func TestCheckReportsWhatChanges(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestACheckWithATimeoutOfZeroHasNoLimit(t *testing.T) {
+	m := newTestMaster(t)
+	run(t, m)
+	sound := &mesospb.CommandInfo{Value: proto.String("exit 0")}
+	task := shellTask("t", "exec sleep 1000")
+	task.HealthCheck = &mesospb.HealthCheck{
+		Type: mesospb.HealthCheck_COMMAND.Enum(), Command: sound,
+		DelaySeconds: proto.Float64(0), TimeoutSeconds: proto.Float64(0), GracePeriodSeconds: proto.Float64(0), ConsecutiveFailures: proto.Uint32(1),
+	}
+	m.send(link.RunTask{Framework: testFramework(), Task: task})
+	for {
+		s := m.update(t)
+		if isTerminal(s.GetState()) || s.GetState() == mesospb.TaskState_TASK_KILLING {
+			t.Fatalf("got %v", s)
+		}
+		if s.Healthy != nil {
+			if !s.GetHealthy() {
+				t.Errorf("got %v", s)
+			}
+			break
+		}
+	}
+	m.send(kill("t"))
+	m.updateOf(t, "t", mesospb.TaskState_TASK_KILLED)
+
+	checked := shellTask("c", "exec sleep 1000")
+	checked.Check = &mesospb.CheckInfo{
+		Type: mesospb.CheckInfo_COMMAND.Enum(), Command: &mesospb.CheckInfo_Command{Command: sound}, DelaySeconds: proto.Float64(0), TimeoutSeconds: proto.Float64(0),
+	}
+	m.send(link.RunTask{Framework: testFramework(), Task: checked})
+	for s := m.update(t); ; s = m.update(t) {
+		if s.GetReason() == mesospb.TaskStatus_REASON_TASK_CHECK_STATUS_UPDATED {
+			if code := s.GetCheckStatus().GetCommand().ExitCode; code == nil || *code != 0 {
+				t.Errorf("got %v", s)
+			}
+			break
+		}
+	}
+	m.send(kill("c"))
+	m.updateOf(t, "c", mesospb.TaskState_TASK_KILLED)
 }

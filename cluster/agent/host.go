@@ -18,6 +18,8 @@ type Host struct {
 	server  *http.Server
 	served  chan struct{}
 
+	accounts accounts
+
 	mu     sync.Mutex
 	agents map[string]*Agent // by name
 	made   int

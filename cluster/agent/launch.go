@@ -7,14 +7,17 @@ package agent
 //     in the PATH of its environment.
 //   - It runs in the sandbox; its output goes to stdout and stderr there.
 //   - One that cannot be executed is replaced by a shell that says so on stderr and exits with
-//     status 1: a process is seen to start and to fail, as with the launcher of Mesos.
+//     status 1, or 233 in a nested container: a process is seen to start and to fail, as with the launcher of Mesos.
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/agent/internal/process"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -22,17 +25,25 @@ import (
 
 const shell = "/bin/sh"
 
+// notExecutable is the status of a nested container whose program cannot be executed (capture f25).
+const notExecutable = 233
+
 // startProcess runs beside the loop.
 func (a *Agent) startProcess(c *container, l launch) (*process.Process, *containerIO, error) {
 	spec := process.Spec{Dir: c.directory(), Env: l.env, Mark: "MESOS_SANDBOX=" + c.dir, Limits: limitsOf(l.container)}
 	spec.Path, spec.Args = argv(l.command, c.directory(), l.env)
+	c.account.spec(&spec)
 	output, err := openContainerIO(c, l, &spec)
 	if err != nil {
 		return nil, nil, err
 	}
 	p, err := a.spawner.Start(spec)
 	if err != nil && !errors.Is(err, process.ErrClosed) {
-		spec.Path, spec.Args, spec.Limits = shell, failing(spec.Path, err), nil
+		code := 1
+		if c.nested() && !l.session {
+			code = notExecutable
+		}
+		spec.Path, spec.Args, spec.Limits = shell, failing(spec.Path, err, code), nil
 		p, err = a.spawner.Start(spec)
 	}
 	if err := output.started(err == nil); err != nil {
@@ -88,12 +99,22 @@ func executable(path string) bool {
 }
 
 // failing returns the arguments of a shell that reports why a program did not start.
-func failing(path string, err error) []string {
+func failing(path string, err error, code int) []string {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	return []string{"sh", "-c", `printf '%s\n' "$1" >&2; exit 1`, "sh", fmt.Sprintf("Failed to execute '%s': %s", path, capitalised(err.Error()))}
+	text := fmt.Sprintf("Failed to execute '%s': %s", path, capitalised(err.Error()))
+	return []string{"sh", "-c", `printf '%s\n' "$1" >&2; exit "$2"`, "sh", text, strconv.Itoa(code)}
+}
+
+// noCommand is a command that says that there is none, and fails.
+func noCommand(c *mesospb.CommandInfo) *mesospb.CommandInfo {
+	what := "Executable"
+	if c.GetShell() {
+		what = "Shell command"
+	}
+	return &mesospb.CommandInfo{Value: proto.String("echo '" + what + " is not specified' >&2; exit 1")}
 }
 
 // capitalised begins a text as strerror(3) does.

@@ -6,10 +6,11 @@ package agent
 //   - A task that the agent does not know: TASK_DROPPED (or TASK_LOST), EXECUTOR_TERMINATED. One that
 //     has ended, as the master has been told: nothing happens.
 //   - A task that waits for its executor: TASK_KILLED, TASK_KILLED_DURING_LAUNCH, and its whole
-//     group with it. The executor is not needed any more if that was all it had.
+//     group with it. The executor is not needed any more if that was all it had; the master hears of its end first.
 //   - Otherwise the executor gets KILL, with the call's kill policy if there is one.
 
 import (
+	"github.com/mesokit/mesokit/cluster/agent/internal/process"
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/mesos/executorpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -48,23 +49,32 @@ func (a *Agent) killTask(t *task, policy *mesospb.KillPolicy) {
 // killQueued ends a task that was not handed to its executor yet, and its group.
 func (a *Agent) killQueued(t *task) {
 	e := t.executor
+	message := "Killed before delivery to the executor"
+	if t.group != nil {
+		message = "A task within the task group was killed before delivery to the executor"
+	}
+	var killed []*task
+	needed := e.kind == customKind || e.state != executorRegistering // a custom one is shut down when it subscribes
 	for _, other := range sorted(e.tasks) {
 		if other == t || t.group != nil && other.group == t.group {
-			a.agentStatus(e.framework.id(), e.id(), &mesospb.TaskStatus{
-				TaskId:  other.info.GetTaskId(),
-				State:   mesospb.TaskState_TASK_KILLED.Enum(),
-				Reason:  mesospb.TaskStatus_REASON_TASK_KILLED_DURING_LAUNCH.Enum(),
-				Message: new("Task killed before delivery to the executor"),
-			})
+			killed = append(killed, other)
+		} else {
+			needed = needed || other.live()
 		}
 	}
-	if e.kind == customKind || e.state != executorRegistering {
-		return // it is shut down when it subscribes
+	if !needed {
+		a.tellEnd(e, process.Unknown)
 	}
-	for _, other := range e.tasks {
-		if other.live() {
-			return
-		}
+	for _, other := range killed {
+		a.agentStatus(e.framework.id(), e.id(), &mesospb.TaskStatus{
+			TaskId:  other.info.GetTaskId(),
+			State:   mesospb.TaskState_TASK_KILLED.Enum(),
+			Reason:  mesospb.TaskStatus_REASON_TASK_KILLED_DURING_LAUNCH.Enum(),
+			Message: &message,
+		})
+	}
+	if needed {
+		return
 	}
 	e.state = executorTerminating
 	a.destroy(e.container)

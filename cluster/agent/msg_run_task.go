@@ -10,6 +10,7 @@ package agent
 //   - A command task gets an executor of its own, whose id is the task's; if that id has an
 //     executor still, the task is dropped, TASK_INVALID.
 //   - An executor that is ending takes no task: dropped, EXECUTOR_TERMINATED.
+//   - An executor of a user that is not known here cannot be made: dropped, EXECUTOR_TERMINATED.
 //   - Otherwise the task is queued until the executor has registered, or handed over at once.
 
 import (
@@ -45,7 +46,11 @@ func (a *Agent) onRunTask(m link.RunTask) {
 	}
 	e := f.executors[info.GetExecutorId().GetValue()]
 	if e == nil {
-		e = a.addExecutor(f, info, kind)
+		var err error
+		if e, err = a.newExecutor(f, info, kind); err != nil {
+			a.drop(f, m.Task, mesospb.TaskStatus_REASON_EXECUTOR_TERMINATED, err.Error())
+			return
+		}
 		a.newTask(e, m.Task, nil)
 		if a.simulate(e, m.Task) {
 			return

@@ -32,7 +32,11 @@ func (a *Agent) onRunTaskGroup(m link.RunTaskGroup) {
 		if m.Executor.GetType() == mesospb.ExecutorInfo_DEFAULT {
 			kind = defaultKind
 		}
-		e = a.addExecutor(f, m.Executor, kind)
+		var err error
+		if e, err = a.newExecutor(f, m.Executor, kind); err != nil {
+			dropAll(mesospb.TaskStatus_REASON_EXECUTOR_TERMINATED, err.Error())
+			return
+		}
 		a.addGroup(e, m.Group)
 		if tasks := m.Group.GetTasks(); len(tasks) > 0 && a.simulate(e, tasks[0]) {
 			return

@@ -203,7 +203,11 @@ func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 		c.early = map[*httpapi.Stream]bool{l.session: true}
 		c.env, c.workDir = env, parent.directory()
 	}
-	a.prepare(c, preparation{uris: l.command.GetUris(), user: l.command.GetUser(), container: l.container}, func(err error) {
+	p := preparation{uris: l.command.GetUris(), user: l.command.User, container: l.container}
+	if parent != nil {
+		p.account = parent.account
+	}
+	a.prepare(c, p, func(err error) {
 		if err != nil {
 			refuse("Failed to launch container: " + err.Error())
 			a.destroy(c)

@@ -28,7 +28,8 @@ import (
 // preparation says what a container's sandbox must hold before its process is started.
 type preparation struct {
 	uris      []*mesospb.CommandInfo_URI
-	user      string
+	user      *string // whose sandbox it is; nil for account
+	account   *account
 	container *mesospb.ContainerInfo
 	resources []*mesospb.Resource
 	latest    bool   // the sandbox is the newest of an executor
@@ -73,7 +74,17 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if err := unsupported(p.container); err != nil {
 		return err
 	}
+	if p.user != nil {
+		var err error
+		if p.account, err = a.become(*p.user); err != nil {
+			return cannotCreate(c.sandboxName(), c.dir, err)
+		}
+	}
+	c.account = p.account
 	if err := makeDir(c.dir); err != nil {
+		return err
+	}
+	if err := c.account.ownOnly(c.dir); err != nil {
 		return err
 	}
 	if p.latest {
@@ -101,7 +112,18 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if err := a.makeVolumes(c, p); err != nil {
 		return err
 	}
-	return a.fetchURIs(c, p)
+	if err := a.fetchURIs(c, p); err != nil {
+		return err
+	}
+	return c.account.own(c.dir)
+}
+
+// sandboxName is what Mesos calls a sandbox that the operator API or the default executor asks for.
+func (c *container) sandboxName() string {
+	if c.nested() {
+		return "nested sandbox"
+	}
+	return "sandbox"
 }
 
 // makeDir makes the directory of a sandbox. What is above it may be removed in between, as garbage that is empty.
@@ -130,12 +152,12 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 		return err
 	}
 	defer log.Close()
-	err = a.fetcher().Fetch(c.ctx, p.uris, c.dir, p.user, log)
+	err = a.fetcher().Fetch(c.ctx, p.uris, c.dir, c.account.userName(), log)
 	var failed *fetcher.Error
 	if errors.As(err, &failed) && c.ctx.Err() == nil {
 		a.log.Warn("cannot fetch", "container", c.key, "uri", failed.URI, "error", failed.Err)
 		// The URI is in the sandbox's stderr; this is what a mesos-agent has to say.
-		return wording("Failed to fetch all URIs for container '" + c.key + "': exited with status 1")
+		return fetchError("Failed to fetch all URIs for container '" + c.key + "': exited with status 1")
 	}
 	if err != nil {
 		return context.Cause(c.ctx)
@@ -181,9 +203,12 @@ type wording string
 
 func (w wording) Error() string { return string(w) }
 
-const errNoWorkDir = wording("The agent has no work directory to make a sandbox in")
+// fetchError is that of a container whose URIs could not be fetched.
+type fetchError string
 
-const errNoCommand = wording("The task has no command, and there is no image to take one from")
+func (e fetchError) Error() string { return string(e) }
+
+const errNoWorkDir = wording("The agent has no work directory to make a sandbox in")
 
 // unsupported explains what this agent cannot give a container.
 func unsupported(c *mesospb.ContainerInfo) error {

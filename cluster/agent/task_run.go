@@ -22,7 +22,8 @@ type taskRun struct {
 	began     bool // its process has started
 	announced bool // it is RUNNING, as far as the scheduler knows
 	ended     bool
-	early     *process.Status // how it ended before it was announced
+	failure   *mesospb.TaskStatus // why there is no process, not told yet
+	early     *process.Status     // how it ended before it was announced
 	env       []string
 	checks    checks
 

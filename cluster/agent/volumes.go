@@ -27,7 +27,7 @@ func (a *Agent) makeVolumes(c *container, p preparation) error {
 			continue
 		}
 		dir := a.volumeDir(r)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), c.account.ownOnly(dir)); err != nil {
 			return fmt.Errorf("persistent volume '%s': %w", r.GetDisk().GetPersistence().GetId(), err)
 		}
 		if err := a.linkVolume(c, dir, r.GetDisk().GetVolume().GetContainerPath()); err != nil {
@@ -88,7 +88,7 @@ func (a *Agent) makeVolume(c *container, v *mesospb.Volume) error {
 		return errors.New("neither host_path nor source is set")
 	}
 	if !filepath.IsAbs(host) {
-		return a.sandboxDirVolume(c, c.dir, host, v.GetContainerPath())
+		return a.sandboxDirVolume(c, c, host, v.GetContainerPath())
 	}
 	if _, err := os.Stat(host); err != nil {
 		if err := os.MkdirAll(host, 0o755); err != nil {
@@ -102,22 +102,22 @@ func (a *Agent) sandboxPathVolume(c *container, v *mesospb.Volume) error {
 	sp := v.GetSource().GetSandboxPath()
 	switch sp.GetType() {
 	case mesospb.Volume_Source_SandboxPath_SELF:
-		return a.sandboxDirVolume(c, c.dir, sp.GetPath(), v.GetContainerPath())
+		return a.sandboxDirVolume(c, c, sp.GetPath(), v.GetContainerPath())
 	case mesospb.Volume_Source_SandboxPath_PARENT:
 		if c.parent == nil {
 			return errors.New("a SANDBOX_PATH of type PARENT needs a nested container")
 		}
-		return a.sandboxDirVolume(c, c.parent.dir, sp.GetPath(), v.GetContainerPath())
+		return a.sandboxDirVolume(c, c.parent, sp.GetPath(), v.GetContainerPath())
 	}
 	return fmt.Errorf("unknown type %v of SANDBOX_PATH", sp.GetType())
 }
 
-// sandboxDirVolume links a directory of a sandbox, which is made if it is not there.
-func (a *Agent) sandboxDirVolume(c *container, sandbox, path, containerPath string) error {
+// sandboxDirVolume links a directory of the sandbox of c or its parent. It is made if it is not there, and belongs to whom the sandbox does.
+func (a *Agent) sandboxDirVolume(c, of *container, path, containerPath string) error {
 	if !filepath.IsLocal(path) {
 		return fmt.Errorf("path '%s' must be relative and within the sandbox", path)
 	}
-	root, err := os.OpenRoot(sandbox)
+	root, err := os.OpenRoot(of.dir)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,12 @@ func (a *Agent) sandboxDirVolume(c *container, sandbox, path, containerPath stri
 	if err := root.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	return a.linkVolume(c, filepath.Join(sandbox, path), containerPath)
+	if of.account.gives() {
+		if err := root.Lchown(path, of.account.uid, of.account.gid); err != nil {
+			return err
+		}
+	}
+	return a.linkVolume(c, filepath.Join(of.dir, path), containerPath)
 }
 
 // linkVolume makes a link in the sandbox and lets the files endpoints follow it.
@@ -181,6 +186,9 @@ func writeInSandbox(sandbox, path string, data []byte) error {
 func secretValue(s *mesospb.Secret) ([]byte, error) {
 	if s.GetType() == mesospb.Secret_VALUE && s.GetValue() != nil {
 		return s.GetValue().GetData(), nil
+	}
+	if s.GetType() == mesospb.Secret_REFERENCE {
+		return nil, wording("Default secret resolver cannot resolve references")
 	}
 	return nil, fmt.Errorf("secrets of type %v need a secret resolver, which the embedded agent has not; give the secret by value", s.GetType())
 }

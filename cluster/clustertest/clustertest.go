@@ -78,6 +78,9 @@ func Start(t testing.TB, options ...Option) *cluster.Cluster {
 		if cfg.Dir, err = os.MkdirTemp("", "mesokit-"+unfit.ReplaceAllString(t.Name(), "_")+"-"); err != nil {
 			t.Fatalf("clustertest: no directory for sandboxes: %v", err)
 		}
+		if err := os.Chmod(cfg.Dir, 0o755); err != nil { // for tasks of other users
+			t.Fatalf("clustertest: %v", err)
+		}
 	}
 	var c *cluster.Cluster
 	t.Cleanup(func() {

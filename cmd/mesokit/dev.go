@@ -19,6 +19,7 @@ type devOptions struct {
 	resources  string
 	attributes string
 	dir        string
+	ownUser    bool
 	verbose    bool
 	json       bool
 	security   devSecurity
@@ -57,6 +58,7 @@ chooses among several. The file holds a token too, without which nobody controls
 	f.IntVar(&o.port, "port", 5050, "port of the master; 0 for a free one")
 	f.StringVar(&o.resources, "agent-resources", "", "resources of each agent, as mesos-agent --resources; what is not named is detected")
 	f.StringVar(&o.attributes, "agent-attributes", "", "attributes of each agent, as mesos-agent --attributes")
+	f.BoolVar(&o.ownUser, "no-switch-user", false, "run all tasks as the user of this process, whatever user they name, as mesos-agent --no-switch_user")
 	f.StringVar(&o.dir, "dir", "", "keep the work directories of agents here (default: a place in --state-dir, or a temporary directory that is removed at the end)")
 	f.StringVar(&o.logDir, "log-dir", "", "write log files of masters and agents here, and serve them as /master/log and /slave/log")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what the master and agents do to stderr")
@@ -80,6 +82,8 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		Agents:  cluster.Agents(o.agents, cluster.AgentConfig{Resources: o.resources, Attributes: o.attributes}),
 		Dir:     o.dir,
 		LogDir:  o.logDir,
+
+		NoSwitchUser: o.ownUser,
 	}
 	var err error
 	if cfg.Security, err = o.security.config(); err != nil {

@@ -86,7 +86,7 @@ func start(t *testing.T, refined bool) *framework {
 			t.Error(err)
 		}
 	})
-	info := &mesospb.FrameworkInfo{User: proto.String("nobody"), Name: proto.String(t.Name()), Principal: proto.String("ops")}
+	info := &mesospb.FrameworkInfo{User: proto.String("root"), Name: proto.String(t.Name()), Principal: proto.String("ops")}
 	if refined {
 		info.Roles = []string{"eng"}
 		for _, k := range []mesospb.FrameworkInfo_Capability_Type{

@@ -49,7 +49,7 @@ func subscribe(ctx context.Context, master string, media codec.Codec) (*subscrip
 		tr.Close()
 		return nil, err
 	}
-	sub, err := client.Subscribe(ctx, &mesospb.FrameworkInfo{User: proto.String("bench"), Name: proto.String("bench"), FailoverTimeout: proto.Float64(60)}, scheduler.SubscribeOptions{})
+	sub, err := client.Subscribe(ctx, &mesospb.FrameworkInfo{User: proto.String("root"), Name: proto.String("bench"), FailoverTimeout: proto.Float64(60)}, scheduler.SubscribeOptions{})
 	if err != nil {
 		client.Close()
 		tr.Close()

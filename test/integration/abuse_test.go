@@ -24,7 +24,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-const subscribeJSON = `{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"u","name":"abuser","roles":["*"],"capabilities":[{"type":"MULTI_ROLE"}],"failover_timeout":1}}}`
+const subscribeJSON = `{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"root","name":"abuser","roles":["*"],"capabilities":[{"type":"MULTI_ROLE"}],"failover_timeout":1}}}`
 
 // abuses are what a client does that means harm or knows no better, on a connection of its own, again and again.
 var abuses = []struct {

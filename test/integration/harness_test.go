@@ -53,7 +53,7 @@ type framework struct {
 
 // modern has the capabilities of a framework of today.
 func modern(name string) *mesospb.FrameworkInfo {
-	info := &mesospb.FrameworkInfo{User: proto.String("nobody"), Name: &name, Roles: []string{"*"}}
+	info := &mesospb.FrameworkInfo{User: proto.String("root"), Name: &name, Roles: []string{"*"}}
 	for _, c := range []mesospb.FrameworkInfo_Capability_Type{
 		mesospb.FrameworkInfo_Capability_MULTI_ROLE, mesospb.FrameworkInfo_Capability_PARTITION_AWARE,
 		mesospb.FrameworkInfo_Capability_RESERVATION_REFINEMENT, mesospb.FrameworkInfo_Capability_TASK_KILLING_STATE,

@@ -70,7 +70,9 @@ func TestMastersFollowTheirPolicy(t *testing.T) {
 			t.Errorf("--%s is %q, want %q", flag, got, want)
 		}
 	}
-	f := subscribe(t, c, modern("f"), codec.Protobuf)
+	info := modern("f")
+	info.User = proto.String("nobody") // root may not submit
+	f := subscribe(t, c, info, codec.Protobuf)
 	for range 2 {
 		if o := f.offers(); len(o) != 1 { // the other agent is not worth an offer
 			t.Errorf("got %v", o)

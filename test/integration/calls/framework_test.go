@@ -185,7 +185,7 @@ const role, principal = "eng", "p"
 
 func modern(name string) *mesospb.FrameworkInfo {
 	info := &mesospb.FrameworkInfo{
-		User: proto.String("nobody"), Name: value(name), Roles: []string{role}, Principal: proto.String(principal), FailoverTimeout: proto.Float64(60),
+		User: proto.String("root"), Name: value(name), Roles: []string{role}, Principal: proto.String(principal), FailoverTimeout: proto.Float64(60),
 	}
 	for _, c := range []mesospb.FrameworkInfo_Capability_Type{
 		mesospb.FrameworkInfo_Capability_MULTI_ROLE, mesospb.FrameworkInfo_Capability_PARTITION_AWARE,

@@ -125,7 +125,7 @@ func TestTheClassicDriverComesThrough(t *testing.T) {
 						masters = append(masters, m.Address)
 					}
 					d, err := driver.NewMesosSchedulerDriver(driver.DriverConfig{
-						Scheduler: c, Master: strings.Join(masters, ","), Framework: &mesospb.FrameworkInfo{Name: proto.String("classic"), User: proto.String("nobody")},
+						Scheduler: c, Master: strings.Join(masters, ","), Framework: &mesospb.FrameworkInfo{Name: proto.String("classic"), User: proto.String("root")},
 						FailoverTimeout: 7 * 24 * time.Hour, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), Transport: transport.Config{Codec: media, DialContext: w.line.dial},
 					})
 					if err != nil {

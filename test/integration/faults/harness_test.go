@@ -149,7 +149,7 @@ func (w *world) startBatch(cfg config) *batch {
 		masters = append(masters, m.Address)
 	}
 	info := &mesospb.FrameworkInfo{
-		User: proto.String("nobody"), Name: proto.String("batch"), Roles: []string{"*"}, FailoverTimeout: proto.Float64(7 * 24 * 3600), Checkpoint: proto.Bool(true),
+		User: proto.String("root"), Name: proto.String("batch"), Roles: []string{"*"}, FailoverTimeout: proto.Float64(7 * 24 * 3600), Checkpoint: proto.Bool(true),
 	}
 	for _, c := range []mesospb.FrameworkInfo_Capability_Type{
 		mesospb.FrameworkInfo_Capability_MULTI_ROLE, mesospb.FrameworkInfo_Capability_PARTITION_AWARE, mesospb.FrameworkInfo_Capability_RESERVATION_REFINEMENT,

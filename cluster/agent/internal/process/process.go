@@ -42,8 +42,16 @@ type Spec struct {
 	// the tree if its environment has NAME with this value, or with a value that continues
 	// it after a slash.
 	Mark string
+	// Credential is who the process runs as; nil is the user of this program. Only root can name another.
+	Credential *Credential
 	// Limits are the resource limits to set, by their number of setrlimit(2).
 	Limits []Limit
+}
+
+// Credential is a user with groups.
+type Credential struct {
+	UID, GID uint32
+	Groups   []uint32
 }
 
 // Limit is one resource limit.

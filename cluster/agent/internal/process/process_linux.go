@@ -14,7 +14,7 @@ import (
 )
 
 func attributes(spec Spec) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal, Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal, Credential: spec.Credential.attribute(), Pdeathsig: syscall.SIGKILL}
 }
 
 func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

@@ -8,7 +8,7 @@ import (
 )
 
 func attributes(spec Spec) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal}
+	return &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal, Credential: spec.Credential.attribute()}
 }
 
 func guardAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

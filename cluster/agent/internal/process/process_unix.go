@@ -17,3 +17,10 @@ func statusOf(s *os.ProcessState) Status {
 func kill(pid int, sig syscall.Signal) error { return syscall.Kill(pid, sig) }
 
 func killGroup(pgid int, sig syscall.Signal, _ *os.Process) error { return syscall.Kill(-pgid, sig) }
+
+func (c *Credential) attribute() *syscall.Credential {
+	if c == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}
+}
