@@ -41,6 +41,28 @@ func (a *Agent) MetricsSnapshot(ctx context.Context, timeout time.Duration) (map
 	return metrics, a.Legacy(ctx, "/metrics/snapshot", timeoutQuery(timeout), &metrics)
 }
 
+// UnreachableAgents returns the ids of agents that the master has declared unreachable, by /registrar(1)/registry: no other call names those
+// without tasks. They are registered no more, and may come back.
+func (m *Master) UnreachableAgents(ctx context.Context) ([]string, error) {
+	var registry struct {
+		Unreachable struct {
+			Agents []struct {
+				ID struct {
+					Value string `json:"value"`
+				} `json:"id"`
+			} `json:"slaves"`
+		} `json:"unreachable"`
+	}
+	if err := m.Legacy(ctx, "/registrar(1)/registry", nil, &registry); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(registry.Unreachable.Agents))
+	for i, a := range registry.Unreachable.Agents {
+		ids[i] = a.ID.Value
+	}
+	return ids, nil
+}
+
 func timeoutQuery(d time.Duration) url.Values {
 	if d <= 0 {
 		return nil

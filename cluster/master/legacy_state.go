@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -32,6 +33,29 @@ func (m *Master) respondWith(w http.ResponseWriter, r *http.Request, build func(
 
 func (m *Master) serveState(w http.ResponseWriter, r *http.Request) {
 	m.respondWith(w, r, func() any { return m.legacyState() })
+}
+
+// serveRegistry is /registrar(1)/registry: what the registry has of agents, in the JSON of Mesos' registry/registry.proto.
+func (m *Master) serveRegistry(w http.ResponseWriter, r *http.Request) {
+	m.respondWith(w, r, func() any {
+		admitted, unreachable, gone := []object{}, []object{}, []object{}
+		for _, id := range sortedKeys(m.agents) {
+			admitted = append(admitted, object{{"info", protoJSON(m.agents[id].info)}})
+		}
+		at := func(id string, t time.Time) object {
+			return object{{"id", object{{"value", id}}}, {"timestamp", object{{"nanoseconds", t.UnixNano()}}}}
+		}
+		for _, id := range sortedKeys(m.unreachable) {
+			unreachable = append(unreachable, at(id, m.unreachable[id].since))
+		}
+		for _, id := range sortedKeys(m.gone) {
+			gone = append(gone, at(id, m.gone[id]))
+		}
+		return object{
+			{"master", object{{"info", protoJSON(m.Info())}}}, {"slaves", object{{"slaves", admitted}}},
+			{"unreachable", object{{"slaves", unreachable}}}, {"gone", object{{"slaves", gone}}},
+		}
+	})
 }
 
 func (m *Master) legacyState() object {

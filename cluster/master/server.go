@@ -50,6 +50,7 @@ var routes = []route{
 	{path: "/machine/up", leader: true, serve: (*Master).serveMachineUp},
 	{path: "/machine/down", leader: true, serve: (*Master).serveMachineDown},
 	{path: "/maintenance/schedule", leader: true, serve: (*Master).serveMaintenanceSchedule},
+	{path: "/registrar(1)/registry", exact: true, serve: (*Master).serveRegistry},
 	{path: "/maintenance/status", leader: true, serve: (*Master).serveMaintenanceStatus},
 }
 

@@ -24,7 +24,7 @@ type agentOperating struct {
 
 func newAgent() *cobra.Command {
 	var o agentOperating
-	cmd := groupOf(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Look at an agent: containers, tasks, files; run commands in its containers",
 		Long: `agent makes the calls of the operator API of an agent. --agent names it: by host:port, for which no master is asked, or by its id, the end
@@ -35,7 +35,7 @@ TASK is the id of a task, the beginning of it, or its name, where only one fits.
   mesokit agent containers --agent 10.0.0.7:5051
   mesokit agent files tail -f --task web.0 stdout
   mesokit agent exec -t web.0 -- bash`,
-	})
+	}
 	o.flags(cmd)
 	cmd.PersistentFlags().StringVar(&o.agent, "agent", "", "the agent: host:port, URL, id, end of the id such as S0, or hostname (default: that of the task, or the only one)")
 	open := func(follows bool, run nodeRun) func(*cobra.Command, []string) error {
@@ -165,43 +165,16 @@ func placeOn(ctx context.Context, a *operator.Agent, ref string) (*operator.Task
 	return p, nil
 }
 
-// pickTask finds the task that a person means: by id, by name, by the beginning of the id; one that lives rather than one that has ended.
-func pickTask(ref string, lists ...[]*mesospb.Task) (*mesospb.Task, error) {
-	for _, fits := range []func(t *mesospb.Task) bool{
-		func(t *mesospb.Task) bool { return t.GetTaskId().GetValue() == ref },
-		func(t *mesospb.Task) bool { return t.GetName() == ref },
-		func(t *mesospb.Task) bool { return strings.HasPrefix(t.GetTaskId().GetValue(), ref) },
-	} {
-		for _, list := range lists {
-			var found []*mesospb.Task
-			for _, t := range list {
-				if ref != "" && fits(t) {
-					found = append(found, t)
-				}
-			}
-			switch len(found) {
-			case 0:
-			case 1:
-				return found[0], nil
-			default:
-				ids := each(found[:min(10, len(found))], func(t *mesospb.Task) string { return t.GetTaskId().GetValue() })
-				return nil, usagef("%q may be any of %d tasks: name one by its id: %s", ref, len(found), strings.Join(ids, ", "))
-			}
-		}
-	}
-	return nil, &operator.NotFoundError{Kind: "task", Name: ref}
-}
-
 func newAgentState(o *agentOperating) *cobra.Command {
 	return &cobra.Command{
-		Use: "state", Short: "Show the agent at a glance", Args: wanting(cobra.NoArgs),
+		Use: "state", Short: "Show the agent at a glance", Args: cobra.NoArgs,
 		Long: "state describes the agent and counts what runs on it. With -o json it prints the whole state.",
 		RunE: o.withAgent(false, func(cmd *cobra.Command, a *operator.Agent, _ []string) error {
 			s, err := a.GetState(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emitMessage(cmd, s, nil)
 			}
 			self, err := a.GetAgent(cmd.Context())
@@ -244,7 +217,7 @@ func agentText(url string, self *agentpb.Response_GetAgent, s *agentpb.Response_
 func newAgentTasks(o *agentOperating) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "tasks", Short: "Show tasks on the agent", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "tasks", Short: "Show tasks on the agent", Args: cobra.NoArgs,
 		RunE: o.withAgent(false, func(cmd *cobra.Command, a *operator.Agent, _ []string) error {
 			tasks, err := a.GetTasks(cmd.Context())
 			if err != nil {
@@ -262,11 +235,11 @@ func newAgentTasks(o *agentOperating) *cobra.Command {
 				names[f.GetFrameworkInfo().GetId().GetValue()] = f.GetFrameworkInfo().GetName()
 			}
 			return emitMessage(cmd, tasks, func() string {
-				t := newTable("task", "name", "state", "framework", "resources", "since", "last")
+				t := newTable(cmd, "task", "name", "state", "framework", "resources", "since", "last")
 				for _, task := range slices.Concat(tasks.PendingTasks, tasks.QueuedTasks, tasks.LaunchedTasks, tasks.TerminatedTasks, tasks.CompletedTasks) {
 					since, last := lastStatus(task)
 					t.AppendRow(table.Row{task.GetTaskId().GetValue(), task.GetName(), task.GetState().String(), names[task.GetFrameworkId().GetValue()],
-						clip(quantities(task.GetResources())), ago(since), clip(last)})
+						quantities(task.GetResources()), ago(since), last})
 				}
 				return t.Render()
 			})
@@ -279,14 +252,14 @@ func newAgentTasks(o *agentOperating) *cobra.Command {
 func newAgentContainers(o *agentOperating) *cobra.Command {
 	var cfg operator.ContainersConfig
 	cmd := &cobra.Command{
-		Use: "containers", Short: "Show containers, with what they use", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "containers", Short: "Show containers, with what they use", Args: cobra.NoArgs,
 		RunE: o.withAgent(false, func(cmd *cobra.Command, a *operator.Agent, _ []string) error {
 			list, err := a.GetContainers(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			return emitMessage(cmd, &agentpb.Response_GetContainers{Containers: list}, func() string {
-				t := newTable("container", "executor", "framework", "pid", "cpus", "memory", "processes")
+				t := newTable(cmd, "container", "executor", "framework", "pid", "cpus", "memory", "processes")
 				for _, c := range list {
 					t.AppendRow(containerRow(c))
 				}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type execOptions struct {
 func newAgentExec(o *agentOperating) *cobra.Command {
 	var e execOptions
 	cmd := &cobra.Command{
-		Use: "exec [flags] TASK -- COMMAND [ARG…]", Short: "Run a command in the container of a task",
+		Annotations: printsStream(), Use: "exec [flags] TASK -- COMMAND [ARG…]", Short: "Run a command in the container of a task",
 		Long: `exec runs a command in a nested container of a task's: it sees the sandbox, the filesystem and the network of the task. exec shows what the command
 writes and exits with its exit code, 128 and the number of the signal if one ended it. A single COMMAND is given to /bin/sh -c; one with arguments is
 run as it is. Ending exec kills the command.`,
@@ -66,7 +67,7 @@ run as it is. Ending exec kills the command.`,
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&e.stdin, "interactive", "i", false, "give the command the standard input of exec")
-	f.BoolVarP(&e.tty, "tty", "t", false, "give the command a terminal; implies --interactive")
+	f.BoolVarP(&e.tty, "tty", "t", false, "give the command a terminal of the kind that $TERM says; implies --interactive")
 	f.StringVarP(&e.user, "user", "u", "", "user that runs it (default: that of the task)")
 	f.StringArrayVarP(&e.env, "env", "e", nil, "environment variable NAME=VALUE; may be repeated")
 	return cmd
@@ -80,7 +81,11 @@ func (e *execOptions) command(args []string) (*mesospb.CommandInfo, error) {
 	if e.user != "" {
 		c.User = &e.user
 	}
-	for _, v := range e.env {
+	env := e.env
+	if kind := os.Getenv("TERM"); e.tty && kind != "" {
+		env = append([]string{"TERM=" + kind}, env...) // what --env says comes later and counts
+	}
+	for _, v := range env {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {
 			return nil, usagef("--env %q: want NAME=VALUE", v)
@@ -88,6 +93,7 @@ func (e *execOptions) command(args []string) (*mesospb.CommandInfo, error) {
 		if c.Environment == nil {
 			c.Environment = &mesospb.Environment{}
 		}
+		c.Environment.Variables = slices.DeleteFunc(c.Environment.Variables, func(v *mesospb.Environment_Variable) bool { return v.GetName() == name })
 		c.Environment.Variables = append(c.Environment.Variables, &mesospb.Environment_Variable{Name: &name, Value: &value})
 	}
 	return c, nil
@@ -149,7 +155,7 @@ func (e *execOptions) exec(cmd *cobra.Command, a *operator.Agent, parent *mesosp
 func newAgentAttach(o *agentOperating) *cobra.Command {
 	var e execOptions
 	cmd := &cobra.Command{
-		Use: "attach [TASK]", Short: "Follow the output of a container with a terminal or a session, and give it input", Args: wanting(cobra.MaximumNArgs(1)),
+		Annotations: printsStream(), Use: "attach [TASK]", Short: "Follow the output of a container with a terminal or a session, and give it input", Args: cobra.MaximumNArgs(1),
 		Long: `attach shows what the process of a task writes from now on, and with -i gives it input. Mesos has that for tasks that were launched with a terminal
 (ContainerInfo.tty_info) and for what exec runs, which --container names; what other tasks write is in their sandboxes: see files tail -f.
 attach ends with the process. On a terminal Ctrl-P Ctrl-Q ends it, and the process goes on.`,
@@ -335,7 +341,7 @@ type writeOnly struct{ io.Writer }
 // copy shows output. In JSON it is one object for each piece.
 func (s *session) copy(out *operator.Output) error {
 	stdout, stderr := s.cmd.OutOrStdout(), s.cmd.ErrOrStderr()
-	if wantsJSON(s.cmd) {
+	if structured(s.cmd) {
 		stdout, stderr = streamWriter{s.cmd, "stdout"}, streamWriter{s.cmd, "stderr"}
 	}
 	return out.Copy(stdout, stderr)

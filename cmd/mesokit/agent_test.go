@@ -67,9 +67,10 @@ func TestAgentCommandsShowAnAgent(t *testing.T) {
 		{"agent metrics slave/tasks_running" + on, 0, []string{"slave/tasks_running "}},
 		{"agent logging 1 --for 1m" + on, 0, []string{"the agent logs at level 1"}},
 		{"agent files ls --task web.0", 0, []string{"stdout", "stderr", "-rw"}},
-		{"agent files ls --task web.0 nonsense", 1, []string{"there is no", "files ls"}},
+		{"agent files ls --task web.0 nonsense", 1, []string{"there is no directory"}},
+		{"agent files cat --task web.0 nonsense", 1, []string{"there is no", "its directory has:", "stdout"}},
 		{"agent files ls --task nonsense", 1, []string{`no task "nonsense"`, "mesokit master tasks"}},
-		{"agent files ls --task we", 2, []string{"any of 2 tasks", "web.0", "web2.0"}},
+		{"agent files ls --task we", 2, []string{"any of 2", "web.0", "web2.0"}},
 		{"agent files ls", 2, []string{"--task"}},
 		{"agent files cat --task web stdout", 0, []string{"serving\n"}},
 		{"agent files cat --task web.0 stdout -o json", 0, []string{`{"data":"serving\n","path":"stdout"}`}},
@@ -90,7 +91,8 @@ func TestAgentCommandsShowAnAgent(t *testing.T) {
 }
 
 func TestExecIsTheCommandItRuns(t *testing.T) {
-	c := processes(t, task("web", "sleep 1000"))
+	t.Setenv("TERM", "vt220")
+	c := processes(t, task("web", "env -u TERM sleep 1000"))
 	for _, tc := range []struct {
 		name, stdin    string
 		args           []string
@@ -105,6 +107,9 @@ func TestExecIsTheCommandItRuns(t *testing.T) {
 		{"input", "hello", []string{"-i", "web.0", "--", "tr a-z A-Z"}, 0, "HELLO", ""},
 		{"no input is its end", "hello", []string{"web.0", "--", "cat"}, 0, "", ""},
 		{"a terminal of a usual size", "", []string{"-t", "web.0", "--", "stty size"}, 0, "24 80\r\n", ""},
+		{"a terminal of the same kind", "", []string{"-t", "web/0", "--", "echo $TERM"}, 0, "vt220\r\n", ""},
+		{"a terminal of another kind", "", []string{"-t", "-e", "TERM=vt52", "web.0", "--", "echo $TERM"}, 0, "vt52\r\n", ""},
+		{"no terminal", "", []string{"web.0", "--", "env | grep -c vt220"}, 1, "0\n", ""},
 		{"by its agent, without the master", "", []string{"--master", "127.0.0.1:1", "--agent", agentOf(t, c, "web.0"), "web", "--", "echo there"}, 0, "there\n", ""},
 		{"in JSON", "", []string{"-o", "json", "web.0", "--", "echo hi; exit 2"}, 2, `{"text":"hi\n","type":"stdout"}` + "\n", ""},
 		{"a missing program", "", []string{"web.0", "--", "/no/such/program", "x"}, 1, "", "/no/such/program"},
@@ -121,7 +126,7 @@ func TestExecIsTheCommandItRuns(t *testing.T) {
 			}
 		})
 	}
-	if got := operate(t, c, "master", "teardown", "shop"); got.code != 0 {
+	if got := operate(t, c, "master", "teardown", "--yes", "shop"); got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	if got := operate(t, c, "agent", "exec", "web.0", "--", "true"); got.code != 1 || !strings.Contains(got.stderr, "does not run: it is TASK_KILLED") {

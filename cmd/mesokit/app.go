@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/framework/app"
 )
 
 // Variables of the environment that stand for flags of app.
@@ -25,7 +26,7 @@ const (
 )
 
 func newApp() *cobra.Command {
-	cmd := groupOf(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "app",
 		Short: "Submit, show, steer and explain the applications of a scheduler",
 		Long: `app talks to the API of mesokit scheduler. Where several schedulers stand in for each other, any of them will do, and --api may list
@@ -35,7 +36,7 @@ more than one. APP is the name of an application, APP/N its instance number N.`,
   mesokit app scale web 5
   mesokit app explain web
   mesokit app logs -f web/0`,
-	})
+	}
 	f := cmd.PersistentFlags()
 	f.String("api", "", "URL of the scheduler's API, several with commas (or $"+envAPI+"; default "+apiclient.DefaultAddress+")")
 	f.String("token-file", "", "file with nothing but the token for the API (or the token itself in $"+envToken+")")
@@ -142,20 +143,6 @@ func advise(err error) error {
 	return fmt.Errorf("%w; %s", err, advice)
 }
 
-// parseInstance reads APP or APP/N; index is -1 for a whole application.
-func parseInstance(text string) (name string, index int, err error) {
-	name, digits, one := strings.Cut(text, "/")
-	if index = -1; one {
-		if index, err = strconv.Atoi(digits); err != nil || index < 0 {
-			return "", 0, usagef("%q: want APP or APP/N, with N from 0", text)
-		}
-	}
-	if name == "" {
-		return "", 0, usagef("%q: want the name of an application", text)
-	}
-	return name, index, nil
-}
-
 // outcome is what commands tell in JSON.
 type outcome struct {
 	App  string `json:"app"`
@@ -164,13 +151,13 @@ type outcome struct {
 
 func newAppList() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls", Short: "Show all applications", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "ls", Short: "Show all applications", Args: cobra.NoArgs,
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, _ []string) error {
 			apps, err := c.Apps(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emit(cmd, apps, "")
 			}
 			if len(apps) == 0 {
@@ -181,13 +168,13 @@ func newAppList() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "There are no applications. Try: mesokit app submit FILE")
 				return nil
 			}
-			return emit(cmd, nil, "%s", appTable(apps))
+			return emit(cmd, nil, "%s", appTable(cmd, apps))
 		}),
 	}
 }
 
-func appTable(apps []apiclient.App) string {
-	t := newTable("app", "up", "waiting", "done", "given up", "version", "state", "changed")
+func appTable(cmd *cobra.Command, apps []apiclient.App) string {
+	t := newTable(cmd, "app", "up", "waiting", "done", "given up", "version", "state", "changed")
 	for _, a := range apps {
 		t.AppendRow(table.Row{a.Name, upOf(&a), a.Waiting, a.Reached, a.GivenUp, a.Version, stateOfApp(&a), ago(a.Changed)})
 	}
@@ -248,34 +235,41 @@ func newAppShow() *cobra.Command {
 	var definition bool
 	var version uint32
 	cmd := &cobra.Command{
-		Use: "show APP", Short: "Show an application and its instances", Args: wanting(cobra.ExactArgs(1)),
+		Annotations: printsTable(), Use: "show APP[/N]", Short: "Show an application and its instances, or one of them", Args: cobra.ExactArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			if version != 0 && definition {
+				return usagef("--definition is that of the current version: leave it or --version out")
+			}
+			name, index, err := findInstance(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
 			if version != 0 {
-				raw, err := c.Version(ctx, args[0], version)
+				raw, err := c.Version(ctx, name, version)
 				if err != nil {
 					return err
 				}
 				return printDefinition(out, raw)
 			}
-			a, err := c.App(ctx, args[0])
+			a, err := c.App(ctx, name)
 			if err != nil {
 				return err
 			}
 			if definition {
 				return printDefinition(out, a.Definition)
 			}
-			tasks, err := c.Tasks(ctx, apiclient.TaskFilter{Apps: args})
+			tasks, err := instancesOf(ctx, c, name, index)
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emit(cmd, struct {
 					*apiclient.AppDetails
 					Instances []apiclient.Task `json:"instance_list"`
 				}{a, tasks}, "")
 			}
-			return printApp(out, a, tasks)
+			return printApp(cmd, a, tasks)
 		}),
 	}
 	cmd.Flags().BoolVar(&definition, "definition", false, "print the definition, to change and submit it")
@@ -283,12 +277,24 @@ func newAppShow() *cobra.Command {
 	return cmd
 }
 
+// instancesOf returns the instances of an application, or the one of an index that is not -1.
+func instancesOf(ctx context.Context, c *apiclient.Client, name string, index int) ([]apiclient.Task, error) {
+	if index < 0 {
+		return c.Tasks(ctx, apiclient.TaskFilter{Apps: []string{name}})
+	}
+	one, err := c.Instance(ctx, name, index)
+	if err != nil {
+		return nil, err
+	}
+	return []apiclient.Task{*one}, nil
+}
+
 func printDefinition(w io.Writer, raw []byte) error {
 	_, err := fmt.Fprintln(w, indent(raw))
 	return err
 }
 
-func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) error {
+func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Task) error {
 	version := fmt.Sprintf("version %d", a.Version)
 	if len(a.Versions) > 1 {
 		version += fmt.Sprintf(" (kept: %s)", strings.Trim(fmt.Sprint(a.Versions), "[]"))
@@ -301,7 +307,7 @@ func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) erro
 		}
 		lines = append(lines, line)
 	}
-	t := newTable("instance", "state", "health", "version", "host", "ports", "task", "since", "last")
+	t := newTable(cmd, column{header: "name", wide: true, name: true}, "instance", "state", "health", "version", "host", "ports", "task", "since", "last")
 	for _, i := range tasks {
 		health, since, last := "", time.Time{}, i.Message
 		if i.State == "running" {
@@ -313,23 +319,29 @@ func printApp(w io.Writer, a *apiclient.AppDetails, tasks []apiclient.Task) erro
 		if i.Failures > 0 {
 			last = strings.TrimSuffix(fmt.Sprintf("failure %d: %s", i.Failures, i.Failure), ": ")
 		}
-		t.AppendRow(table.Row{i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), clip(last)})
+		t.AppendRow(table.Row{fmt.Sprintf("%s/%d", i.App, i.Index), i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), last})
+	}
+	if formatOf(cmd) == formatName {
+		return emitText(cmd, t.Render())
 	}
 	if len(tasks) > 0 {
 		lines = append(lines, t.Render())
 	}
-	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Join(lines, "\n"))
 	return err
 }
 
 func newAppScale() *cobra.Command {
 	var w waitOptions
 	cmd := &cobra.Command{
-		Use: "scale APP N", Short: "Set the number of instances", Args: wanting(cobra.ExactArgs(2)),
+		Use: "scale APP N", Short: "Set the number of instances", Args: cobra.ExactArgs(2),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
 			n, err := strconv.Atoi(args[1])
 			if err != nil || n < 0 {
 				return usagef("%q: want a number of instances from 0", args[1])
+			}
+			if _, err := wholeApp(args[0]); err != nil {
+				return err
 			}
 			return w.command(cmd, c, args[0], func() (string, error) { return c.Scale(cmd.Context(), args[0], n) })
 		}),
@@ -342,14 +354,22 @@ func newAppRestart() *cobra.Command {
 	var w waitOptions
 	var force, replace bool
 	cmd := &cobra.Command{
-		Use: "restart APP[/N]", Short: "Replace all instances under the rules for updates, or kill one, which starts again", Args: wanting(cobra.ExactArgs(1)),
+		Use: "restart APP[/N]", Short: "Replace all instances under the rules for updates, or kill one, which starts again", Args: cobra.ExactArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
-			name, index, err := parseInstance(args[0])
+			name, index, err := findInstance(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
 			if replace && index < 0 {
 				return usagef("--replace is for one instance: want APP/N")
+			}
+			if force && index >= 0 {
+				return usagef("--force is for deployments, and restarting one instance is none: leave it out")
+			}
+			if replace {
+				if err := confirm(cmd, "--replace gives up %s/%d where it is, its volumes and what is on them included", name, index); err != nil {
+					return err
+				}
 			}
 			return w.command(cmd, c, name, func() (string, error) {
 				switch {
@@ -363,7 +383,8 @@ func newAppRestart() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace a deployment that is under way")
-	cmd.Flags().BoolVar(&replace, "replace", false, "give up on the instance where it is, and on its volumes: it starts anew anywhere")
+	cmd.Flags().BoolVar(&replace, "replace", false, "give up on the instance where it is, and on its volumes: a new one starts anywhere")
+	confirmFlag(cmd)
 	w.flags(cmd)
 	return cmd
 }
@@ -371,8 +392,11 @@ func newAppRestart() *cobra.Command {
 func newAppRemove() *cobra.Command {
 	var w waitOptions
 	cmd := &cobra.Command{
-		Use: "rm APP…", Short: "Kill all instances, destroy their volumes and forget the application", Args: wanting(cobra.MinimumNArgs(1)),
+		Use: "rm APP…", Short: "Kill all instances, destroy their volumes and forget the application", Args: cobra.MinimumNArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			if err := confirmRemoval(cmd, c, args); err != nil {
+				return err
+			}
 			for _, name := range args {
 				w.gone = true
 				if err := w.command(cmd, c, name, func() (string, error) { return c.Remove(cmd.Context(), name) }); err != nil {
@@ -382,15 +406,39 @@ func newAppRemove() *cobra.Command {
 			return nil
 		}),
 	}
+	confirmFlag(cmd)
 	w.flags(cmd)
 	return cmd
+}
+
+// confirmRemoval asks before applications are removed. One that does not exist is an error before anything is done.
+func confirmRemoval(cmd *cobra.Command, c *apiclient.Client, names []string) error {
+	var destroyed []string
+	for _, name := range names {
+		if _, err := wholeApp(name); err != nil {
+			return err
+		}
+		a, err := c.App(cmd.Context(), name)
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("%s (%s", name, plural(placesOf(&a.App), "instance"))
+		if def, err := app.Parse(a.Definition); err == nil && len(def.VolumeIDs(0)) > 0 {
+			what += " with their volumes and what is on them"
+		}
+		destroyed = append(destroyed, what+")")
+	}
+	return confirm(cmd, "rm destroys %s", strings.Join(destroyed, ", "))
 }
 
 func newAppSteer(what apiclient.Steer, short string) *cobra.Command {
 	var w waitOptions
 	cmd := &cobra.Command{
-		Use: string(what) + " APP", Short: short, Args: wanting(cobra.ExactArgs(1)),
+		Use: string(what) + " APP", Short: short, Args: cobra.ExactArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			if _, err := wholeApp(args[0]); err != nil {
+				return err
+			}
 			w.back = what == apiclient.Rollback
 			return w.command(cmd, c, args[0], func() (string, error) { return c.Steer(cmd.Context(), args[0], what) })
 		}),

@@ -15,7 +15,7 @@ func newAppEvents() *cobra.Command {
 	var after uint64
 	var count int
 	cmd := &cobra.Command{
-		Use: "events", Short: "Follow what happens", Args: wanting(cobra.NoArgs),
+		Annotations: printsStream(), Use: "events", Short: "Follow what happens", Args: cobra.NoArgs,
 		Long: `events shows what happens as it happens, until it is interrupted. Each event has a number: --after continues behind one that was seen,
 --after 0 begins with the oldest that the scheduler remembers. A scheduler that goes, or another that takes over, does not end it.`,
 		Example: "  mesokit app events --app web --kind task --after 0 -o json",

@@ -16,13 +16,13 @@ import (
 
 func newAppExplain() *cobra.Command {
 	return &cobra.Command{
-		Use: "explain [APP[/N]]", Short: "Say why instances do not run, offer by offer", Args: wanting(cobra.MaximumNArgs(1)),
+		Use: "explain [APP[/N]]", Short: "Say why instances do not run, offer by offer", Args: cobra.MaximumNArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
 			ctx := cmd.Context()
 			var list []apiclient.Why
 			var whose []string
 			if len(args) > 0 {
-				name, index, err := parseInstance(args[0])
+				name, index, err := findInstance(ctx, c, args[0])
 				if err != nil {
 					return err
 				}
@@ -43,7 +43,7 @@ func newAppExplain() *cobra.Command {
 					return err
 				}
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emit(cmd, list, "")
 			}
 			if len(list) == 0 {
@@ -99,12 +99,6 @@ func until(t time.Time) string {
 func funnel(f *apiclient.Funnel) string {
 	if f.Offers == 0 {
 		return "  no offers"
-	}
-	plural := func(n int, what string) string {
-		if n == 1 {
-			return "1 " + what
-		}
-		return fmt.Sprintf("%d %ss", n, what)
 	}
 	out := []string{"  " + plural(f.Offers, "offer") + " of " + plural(f.Candidates, "agent")}
 	for _, r := range f.Rejected {

@@ -23,6 +23,7 @@ type appFile struct {
 // readAppFiles reads the files that are named, and those in directories that are named.
 func readAppFiles(stdin io.Reader, names []string) ([]appFile, error) {
 	var list []appFile
+	seen := map[string]bool{}
 	for _, name := range names {
 		if name == "-" {
 			data, err := io.ReadAll(io.LimitReader(stdin, 16<<20))
@@ -44,6 +45,10 @@ func readAppFiles(stdin io.Reader, names []string) ([]appFile, error) {
 			}
 		}
 		for _, file := range files {
+			if seen[filepath.Clean(file)] { // named on its own and with its directory
+				continue
+			}
+			seen[filepath.Clean(file)] = true
 			data, err := os.ReadFile(file)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // gone since the directory was read
@@ -86,28 +91,39 @@ func (f *appFile) faults() []string {
 	return lines
 }
 
+// twice returns an error if a file before this one has an application of the same name.
+func twice(files []appFile, f appFile) error {
+	for _, other := range files {
+		if other.name == f.name {
+			return nil
+		}
+		if other.app != nil && f.app != nil && other.app.Name == f.app.Name {
+			return fmt.Errorf("the application %q is also in %s", f.app.Name, other.name)
+		}
+	}
+	return nil
+}
+
+// faultsOf returns one line for each thing that is wrong with files or between them.
+func faultsOf(files []appFile) []string {
+	var wrong []string
+	for _, f := range files {
+		wrong = append(wrong, f.faults()...)
+		if err := twice(files, f); err != nil {
+			wrong = append(wrong, f.name+": "+err.Error())
+		}
+	}
+	return wrong
+}
+
 // readApps reads valid applications, of different names.
 func readApps(names []string) ([]*app.App, error) {
 	files, err := readAppFiles(strings.NewReader(""), names)
 	if err != nil {
 		return nil, err
 	}
-	var apps []*app.App
-	var wrong []string
-	seen := map[string]string{}
-	for _, f := range files {
-		if f.app == nil {
-			wrong = append(wrong, f.faults()...)
-			continue
-		}
-		if other, twice := seen[f.app.Name]; twice {
-			wrong = append(wrong, fmt.Sprintf("%s: the application %q is also in %s", f.name, f.app.Name, other))
-		}
-		seen[f.app.Name] = f.name
-		apps = append(apps, f.app)
-	}
-	if len(wrong) > 0 {
+	if wrong := faultsOf(files); len(wrong) > 0 {
 		return nil, usagef("--app:\n%s", strings.Join(wrong, "\n"))
 	}
-	return apps, nil
+	return each(files, func(f appFile) *app.App { return f.app }), nil
 }

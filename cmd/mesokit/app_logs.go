@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 type logsOptions struct {
 	follow bool
 	files  []string
-	tail   int64
+	tail   int // lines; -1: all
 	master string
 	connection
 }
@@ -28,22 +29,22 @@ type logsOptions struct {
 func newAppLogs() *cobra.Command {
 	var o logsOptions
 	cmd := &cobra.Command{
-		Use: "logs APP[/N]", Short: "Show what the tasks of an application wrote", Args: wanting(cobra.ExactArgs(1)),
+		Annotations: printsStream(), Use: "logs APP[/N]", Short: "Show what the tasks of an application wrote", Args: cobra.ExactArgs(1),
 		Long: `logs shows stdout and stderr of the tasks of an application, or of one instance, from the sandboxes on the agents; those of several tasks
 with their names in front. The agents are asked directly: where they want to know who asks, --principal and the other flags say it.
 
 With --follow it goes on with what is written from then on, and with the tasks that come, until it is interrupted, the application is
 removed or all its instances have reached their goal.`,
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
-			name, index, err := parseInstance(args[0])
+			name, index, err := findInstance(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
-			if o.tail < 0 {
-				return usagef("--tail %d: want a number of bytes", o.tail)
+			if o.tail < 0 && cmd.Flags().Changed("tail") {
+				return usagef("--tail %d: want a number of lines", o.tail)
 			}
 			l := &logs{logsOptions: o, api: c, app: name, index: index, out: &sync.Mutex{}, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), tasks: map[string]*logTask{}}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				l.emit = recorder(l.out, l.stdout)
 			}
 			return l.run(cmd.Context())
@@ -52,7 +53,7 @@ removed or all its instances have reached their goal.`,
 	f := cmd.Flags()
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on as more is written")
 	f.StringArrayVar(&o.files, "file", []string{"stdout", "stderr"}, "file of the sandbox to show; may be repeated")
-	f.Int64Var(&o.tail, "tail", 0, "begin so many bytes before the end of each file; 0 for its beginning")
+	f.IntVarP(&o.tail, "tail", "n", -1, "begin so many lines before the end of each file (default: its beginning)")
 	f.StringVar(&o.master, "master", "", "master of the cluster (default: the one that the scheduler is subscribed to)")
 	o.connection.flags(cmd)
 	return cmd
@@ -255,10 +256,19 @@ func (l *logs) copy(ctx context.Context, place *operator.TaskPlace, file string,
 		return err
 	}
 	defer agent.Close()
-	cfg := operator.FollowConfig{Done: ended, RetryFor: 10 * time.Second, Offset: -l.tail}
-	for piece, err := range agent.Follow(ctx, place.Sandbox()+"/"+file, cfg) {
+	name := path.Join(place.Sandbox(), file)
+	cfg := operator.FollowConfig{Done: ended, RetryFor: 10 * time.Second}
+	if l.tail >= 0 {
+		if cfg.Offset, err = lastLines(ctx, agent, name, l.tail); err != nil && !errors.Is(err, transport.ErrNotFound) {
+			return err
+		}
+	}
+	for piece, err := range agent.Follow(ctx, name, cfg) {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // it failed before it wrote anything
+			if file == "stdout" || file == "stderr" {
+				return nil // it failed before it wrote anything
+			}
+			return noFile(ctx, agent, name)
 		}
 		if err != nil {
 			return err

@@ -14,9 +14,9 @@ func newAppSubmit() *cobra.Command {
 	var o apiclient.SubmitOptions
 	var w waitOptions
 	cmd := &cobra.Command{
-		Use: "submit FILE|DIR…", Short: "Add applications, or update those that exist", Args: wanting(cobra.MinimumNArgs(1)),
-		Long: `submit gives the scheduler applications: each FILE is a definition in JSON (- for stdin), of a DIR its *.json are. All are checked
-before the first one is sent. For an application that exists, a new number of instances scales it, changed policies apply at
+		Use: "submit FILE|DIR…", Short: "Add applications, or update those that exist", Args: cobra.MinimumNArgs(1),
+		Long: `submit gives the scheduler applications: each FILE is a definition in JSON (- for stdin), of a DIR its *.json are. Of several, all are
+taken in or none. For an application that exists, a new number of instances scales it, changed policies apply at
 once, and anything else starts a deployment.`,
 		Example: "  mesokit app submit --wait --timeout 5m web.json",
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
@@ -35,15 +35,12 @@ func validFiles(cmd *cobra.Command, names []string) ([]appFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	wrong := 0
-	for _, f := range files {
-		for _, line := range f.faults() {
-			fmt.Fprintln(cmd.ErrOrStderr(), line)
-			wrong++
-		}
+	wrong := faultsOf(files)
+	for _, line := range wrong {
+		fmt.Fprintln(cmd.ErrOrStderr(), line)
 	}
-	if wrong > 0 {
-		return nil, &exitError{exitFailure, fmt.Errorf("nothing was submitted: %d things are wrong", wrong)}
+	if len(wrong) > 0 {
+		return nil, &exitError{exitFailure, fmt.Errorf("nothing was submitted: %s", plural(len(wrong), "error"))}
 	}
 	return files, nil
 }
@@ -53,11 +50,46 @@ func submitFiles(cmd *cobra.Command, c *apiclient.Client, names []string, o apic
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		err := w.command(cmd, c, f.app.Name, func() (string, error) { return c.Submit(cmd.Context(), f.data, o) })
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+	return submitAll(cmd, c, files, o, w)
+}
+
+// submitAll has all applications taken in, or none, and then tells what becomes of each, and waits for it if that is wanted.
+func submitAll(cmd *cobra.Command, c *apiclient.Client, files []appFile, o apiclient.SubmitOptions, w *waitOptions) error {
+	var list []apiclient.Submission
+	submit := func() error {
+		if len(files) == 1 {
+			text, err := c.Submit(cmd.Context(), files[0].data, o)
+			list = []apiclient.Submission{{App: files[0].app.Name, Text: text}}
+			return wrapFile(files[0].name, err)
 		}
+		var err error
+		list, err = c.SubmitAll(cmd.Context(), each(files, func(f appFile) []byte { return f.data }), o)
+		if err != nil {
+			return fmt.Errorf("nothing was submitted: %w", err)
+		}
+		return nil
+	}
+	waits := make([]waitOptions, len(files))
+	for i, f := range files {
+		waits[i] = *w
+		if err := waits[i].begin(cmd, c, f.app.Name); err != nil {
+			return err
+		}
+	}
+	if err := submit(); err != nil {
+		return err
+	}
+	for i, s := range list {
+		if err := waits[i].finish(cmd, c, s.App, s.Text); err != nil {
+			return wrapFile(files[i].name, err)
+		}
+	}
+	return nil
+}
+
+func wrapFile(name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
@@ -67,7 +99,7 @@ func newAppUpdate() *cobra.Command {
 	var w waitOptions
 	var dry, scale bool
 	cmd := &cobra.Command{
-		Use: "update FILE|DIR…", Short: "Update applications that exist", Args: wanting(cobra.MinimumNArgs(1)),
+		Annotations: printsTable(), Use: "update FILE|DIR…", Short: "Update applications that exist", Args: cobra.MinimumNArgs(1),
 		Long: `update is submit for applications that exist: it adds none, and leaves the number of instances alone unless --scale is given. With
 --dry-run it only shows what would change, and whether that needs a deployment (version), a scaling (scale) or nothing
 to be restarted (policy).`,
@@ -94,12 +126,7 @@ to be restarted (policy).`,
 			if dry {
 				return nil
 			}
-			for _, f := range files {
-				if err := w.command(cmd, c, f.app.Name, func() (string, error) { return c.Submit(cmd.Context(), f.data, o) }); err != nil {
-					return fmt.Errorf("%s: %w", f.name, err)
-				}
-			}
-			return nil
+			return submitAll(cmd, c, files, o, &w)
 		}),
 	}
 	cmd.Flags().BoolVar(&o.Force, "force", false, "replace a deployment that is under way")
@@ -128,22 +155,22 @@ func tellDifference(cmd *cobra.Command, a *apiclient.AppDetails, next *app.App, 
 	for _, d := range app.Diff(old, next) {
 		list = append(list, difference{d.Path, d.Old, d.New, d.Change.String()})
 	}
-	if wantsJSON(cmd) {
+	if structured(cmd) {
 		return emit(cmd, map[string]any{"app": a.Name, "differences": list}, "")
 	}
 	if len(list) == 0 {
 		return emit(cmd, nil, "%s: no difference", a.Name)
 	}
-	t := newTable(a.Name, "now", "then", "needs")
+	t := newTable(cmd, a.Name, "now", "then", "needs")
 	for _, d := range list {
-		t.AppendRow([]any{d.Path, clip(d.Old), clip(d.New), d.Change})
+		t.AppendRow([]any{d.Path, d.Old, d.New, d.Change})
 	}
 	return emit(cmd, nil, "%s", t.Render())
 }
 
 func newAppValidate() *cobra.Command {
 	return &cobra.Command{
-		Use: "validate FILE|DIR…", Short: "Check definitions of applications, without a scheduler", Args: wanting(cobra.MinimumNArgs(1)),
+		Use: "validate FILE|DIR…", Short: "Check definitions of applications, without a scheduler", Args: cobra.MinimumNArgs(1),
 		Long: `validate checks definitions in JSON (- for stdin) and names the place of everything that is wrong: FILE:LINE:COLUMN. It exits with 1 if
 something is.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -153,6 +180,9 @@ something is.`,
 			}
 			wrong := 0
 			for _, f := range files {
+				if f.err == nil {
+					f.err = twice(files, f)
+				}
 				if f.err != nil {
 					wrong++
 				}
@@ -188,7 +218,7 @@ func tellValidity(cmd *cobra.Command, f *appFile) error {
 	} else if f.err != nil {
 		v.Errors = append(v.Errors, apiclient.ProblemAt{Detail: f.err.Error()})
 	}
-	if wantsJSON(cmd) || v.Valid {
+	if structured(cmd) || v.Valid {
 		return emit(cmd, v, "%s: %s is valid", f.name, v.App)
 	}
 	for _, line := range f.faults() {

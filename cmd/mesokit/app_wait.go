@@ -32,17 +32,36 @@ func (w *waitOptions) flags(cmd *cobra.Command) {
 
 // command does what do does, tells what comes of it and waits for that if it is asked to.
 func (w *waitOptions) command(cmd *cobra.Command, c *apiclient.Client, name string, do func() (string, error)) error {
-	if w.timeout < 0 {
-		return usagef("--timeout %v: want 0 or more", w.timeout)
-	}
-	if a, err := c.App(cmd.Context(), name); w.wait && err == nil && a.Last != nil {
-		w.before = a.Last.Number
+	if err := w.begin(cmd, c, name); err != nil {
+		return err
 	}
 	text, err := do()
 	if err != nil {
 		return err
 	}
-	if !w.wait || !wantsJSON(cmd) {
+	return w.finish(cmd, c, name, text)
+}
+
+// begin checks the flags and looks at the application before the command.
+func (w *waitOptions) begin(cmd *cobra.Command, c *apiclient.Client, name string) error {
+	switch {
+	case w.timeout < 0:
+		return usagef("--timeout %v: want 0 or more", w.timeout)
+	case w.timeout > 0 && !w.wait:
+		return usagef("--timeout bounds --wait: give both")
+	}
+	if !w.wait {
+		return nil
+	}
+	if a, err := c.App(cmd.Context(), name); err == nil && a.Last != nil {
+		w.before = a.Last.Number
+	}
+	return nil
+}
+
+// finish tells what comes of the command and waits for that if it is asked to.
+func (w *waitOptions) finish(cmd *cobra.Command, c *apiclient.Client, name, text string) error {
+	if !w.wait || !structured(cmd) {
 		if err := emit(cmd, outcome{name, text}, "%s", text); err != nil || !w.wait {
 			return err
 		}
@@ -57,7 +76,7 @@ func (w *waitOptions) command(cmd *cobra.Command, c *apiclient.Client, name stri
 	if ctx.Err() != nil && cmd.Context().Err() == nil {
 		err = &exitError{exitTimeout, fmt.Errorf("timeout: %s is not as it should be after %v%s", name, w.timeout, whyNot(cmd.Context(), c, name))}
 	}
-	if err == nil && wantsJSON(cmd) {
+	if err == nil && structured(cmd) {
 		err = emit(cmd, struct {
 			outcome
 			Details *apiclient.AppDetails `json:"details,omitempty"`

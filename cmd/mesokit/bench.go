@@ -77,7 +77,7 @@ func newBench() *cobra.Command {
 		long += fmt.Sprintf("  %-16s %s\n", b.name, b.short)
 	}
 	cmd := &cobra.Command{
-		Use: "bench [flags] [NAME…]", Short: "Run the end-to-end benchmarks",
+		Annotations: printsTable(), Use: "bench [flags] [NAME…]", Short: "Run the end-to-end benchmarks",
 		Long: long + `
 Without a NAME all run, which takes about a minute. What else the machine does shows in the figures; the load average before is told. Budgets are those
 that this toolkit has set itself, for runs of the sizes they name: "within" and "over" are said where the size allows it. In a checkout, make bench
@@ -167,7 +167,7 @@ func loadAverage() string {
 }
 
 func emitMeasures(cmd *cobra.Command, measures []measure, load string) error {
-	if wantsJSON(cmd) {
+	if structured(cmd) {
 		return emit(cmd, struct {
 			Go       string    `json:"go"`
 			CPUs     int       `json:"cpus"`
@@ -175,7 +175,7 @@ func emitMeasures(cmd *cobra.Command, measures []measure, load string) error {
 			Measures []measure `json:"measures"`
 		}{runtime.Version(), runtime.GOMAXPROCS(0), load, measures}, "")
 	}
-	t := newTable("benchmark", "what", "measured", "budget", "")
+	t := newTable(cmd, "benchmark", "what", "measured", "budget", "")
 	for _, m := range measures {
 		budget := ""
 		if m.Budget > 0 {

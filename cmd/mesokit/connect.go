@@ -42,6 +42,21 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f.StringVar(&c.key, "client-key", "", "file with the key of --client-cert, in PEM")
 }
 
+// unused refuses the flags where no master is connected to.
+func (c *connection) unused(cmd *cobra.Command) error {
+	return unusedFlags(cmd, "is for a --master, and an embedded Mesos is started without one", "principal", "secret-file", "tls", "ca", "client-cert", "client-key")
+}
+
+// unusedFlags refuses flags that were given where they would say nothing.
+func unusedFlags(cmd *cobra.Command, why string, names ...string) error {
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s %s", name, why)
+		}
+	}
+	return nil
+}
+
 // open reads what the flags name. scheme is that of addresses without one.
 func (c *connection) open(master string) (cfg transport.Config, scheme string, err error) {
 	if cfg.Credentials, err = c.credentials(); err != nil {

@@ -22,7 +22,7 @@ const demoExecutorCommand = "demo-executor"
 func newDemo() *cobra.Command {
 	var check, verbose bool
 	cmd := &cobra.Command{
-		Use:   "demo",
+		Annotations: printsStream(), Use: "demo",
 		Short: "Run a web server framework on an embedded Mesos",
 		Long: `demo starts an embedded Mesos with three agents and runs the framework of examples/webserver on it.
 Its scheduler takes an offer and launches its own executor, which the agent fetches over HTTP and which

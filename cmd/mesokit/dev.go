@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/cluster"
+	"github.com/mesokit/mesokit/mesos/resources"
 )
 
 // devOptions are the flags that describe an embedded cluster.
@@ -31,12 +32,12 @@ type devOptions struct {
 func newDev() *cobra.Command {
 	var o devOptions
 	cmd := &cobra.Command{
-		Use:   "dev",
+		Annotations: printsStream(), Use: "dev",
 		Short: "Run an embedded Mesos in the foreground",
 		Long: `dev runs a Mesos master and agents in this process until it is interrupted. They speak the
 V1 HTTP API on loopback: point any Mesos client at the address of the master.
 
-It prints what runs when it starts and when that changes. With --json, or -o json, one line is printed when everything is ready:
+It prints what runs when it starts, and then a line for each change. With --json, or -o json, one line is printed when everything is ready:
 {"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}],"control":"127.0.0.1:40002","control_token":"…"}
 
 While it runs the subcommands, from another terminal, add and end agents, cut them off, play faults and make masters fail over. They
@@ -49,7 +50,7 @@ chooses among several. The file holds a token too, without which nobody controls
   mesokit dev fault add call answer status=503 type=ACCEPT count=2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.json = o.json || wantsJSON(cmd)
+			o.json = o.json || structured(cmd)
 			return runDev(cmd, o)
 		},
 	}
@@ -76,6 +77,12 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	}
 	if o.port < 0 || o.port > 65535 {
 		return usagef("--port %d: want 0 to 65535", o.port)
+	}
+	if _, err := resources.Parse(o.resources, ""); err != nil {
+		return usagef("--agent-resources %q: %w", o.resources, err)
+	}
+	if _, err := resources.ParseAttributes(o.attributes); err != nil {
+		return usagef("--agent-attributes %q: %w", o.attributes, err)
 	}
 	cfg := cluster.Config{
 		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
@@ -107,7 +114,7 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		return errors.Join(err, c.Close())
 	}
 	if !o.json {
-		err = followDev(cmd.Context(), cmd.OutOrStdout(), c, func() { printHint(cmd.OutOrStdout(), c, o.security) })
+		err = followDev(cmd, c, func() { printHint(cmd.OutOrStdout(), c, o.security) })
 	} else if err = json.NewEncoder(cmd.OutOrStdout()).Encode(describe(c, ctl)); err == nil {
 		<-cmd.Context().Done()
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -180,31 +179,32 @@ func controlDev(cmd *cobra.Command, c *cluster.Cluster) (r devRecord, stop func(
 // devPoll is how often dev looks whether what runs has changed.
 const devPoll = time.Second
 
-// followDev prints what runs, and again when it changes, until ctx ends.
-func followDev(ctx context.Context, w io.Writer, c *cluster.Cluster, hint func()) error {
+// followDev prints what runs, and then a line for each change, until ctx ends.
+func followDev(cmd *cobra.Command, c *cluster.Cluster, hint func()) error {
+	ctx, w := cmd.Context(), cmd.OutOrStdout()
 	ticker := time.NewTicker(devPoll)
 	defer ticker.Stop()
-	shown := ""
+	var before *cluster.Status
 	for {
 		status, err := c.Status(ctx)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if key := statusKey(status); key != shown {
-			if shown != "" {
-				fmt.Fprintln(w)
-			}
-			if err := printStatus(w, status, nil); err != nil {
+		case before == nil:
+			if err := printStatus(cmd, status, nil); err != nil {
 				return err
 			}
-			if shown == "" {
-				hint()
+			hint()
+		default:
+			for _, line := range changesOf(*before, status) {
+				if _, err := fmt.Fprintln(w, time.Now().Format(time.TimeOnly), line); err != nil {
+					return err
+				}
 			}
-			shown = key
 		}
+		before = &status
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

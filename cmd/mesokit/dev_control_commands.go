@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,42 +42,9 @@ func withControl(run func(cmd *cobra.Command, ctl *control.Client, args []string
 	}
 }
 
-// emit prints a value as a line of JSON, or its text.
-func emit(cmd *cobra.Command, v any, format string, args ...any) error {
-	if wantsJSON(cmd) {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetEscapeHTML(false)
-		return enc.Encode(v)
-	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), format+"\n", args...)
-	return err
-}
-
-// groupOf makes a command one that only has subcommands.
-func groupOf(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usagef("there is no command %q; see %s --help", args[0], cmd.CommandPath())
-		}
-		return nil
-	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	return cmd
-}
-
-// wanting makes wrong arguments a matter of usage.
-func wanting(args cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if err := args(cmd, given); err != nil {
-			return usagef("%w; see %s --help", err, cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
 func newDevList() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls", Short: "Show what runs in the cluster of mesokit dev", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "ls", Short: "Show what runs in the cluster of mesokit dev", Args: cobra.NoArgs,
 		RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, _ []string) error {
 			status, err := ctl.Status(cmd.Context())
 			if err != nil {
@@ -88,24 +54,24 @@ func newDevList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emit(cmd, struct {
 					cluster.Status
 					Faults []fault.State `json:"faults"`
 				}{status, faults}, "")
 			}
-			return printStatus(cmd.OutOrStdout(), status, faults)
+			return printStatus(cmd, status, faults)
 		}),
 	}
 }
 
 func newDevAgent() *cobra.Command {
-	cmd := groupOf(&cobra.Command{
+	cmd := &cobra.Command{
 		Use: "agent", Short: "Add, stop, kill, restart, partition and heal agents",
 		Long: `AGENT is an id, the end of an id such as S0, a host name or an address; mesokit dev ls shows them.`,
 		Example: `  mesokit dev agent add --hostname a9 --resources 'cpus:8;mem:4096' --attributes rack:r2 --domain eu/b
   mesokit dev agent partition S0`,
-	})
+	}
 	cmd.AddCommand(newDevAgentAdd())
 	for _, a := range []struct {
 		action      control.Action
@@ -121,7 +87,7 @@ func newDevAgent() *cobra.Command {
 	} {
 		newID := false
 		verb := &cobra.Command{
-			Use: string(a.action) + " AGENT…", Short: a.short, Args: wanting(cobra.MinimumNArgs(1)),
+			Use: string(a.action) + " AGENT…", Short: a.short, Args: cobra.MinimumNArgs(1),
 			RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, args []string) error {
 				action := a.action
 				if newID {
@@ -156,7 +122,7 @@ func newDevAgentAdd() *cobra.Command {
 	var disks []string
 	count := 1
 	cmd := &cobra.Command{
-		Use: "add", Short: "Start agents", Args: wanting(cobra.NoArgs),
+		Use: "add", Short: "Start agents", Args: cobra.NoArgs,
 		RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, _ []string) error {
 			if count < 1 {
 				return usagef("--count %d: want 1 or more", count)
@@ -207,7 +173,7 @@ func parseDisk(text string) (d cluster.Disk, err error) {
 }
 
 func newDevFault() *cobra.Command {
-	cmd := groupOf(&cobra.Command{
+	cmd := &cobra.Command{
 		Use: "fault", Short: "Play faults to the clients of the cluster",
 		Long: `A fault is a rule: where it applies (call, event or update), what it does, and key=value pairs that say to what
 and how often.
@@ -225,7 +191,7 @@ and how often.
   mesokit dev fault add event drop type=HEARTBEAT framework=web
   mesokit dev fault add event sever framework=web
   mesokit dev fault add update delay time=5s state=TASK_RUNNING`,
-	})
+	}
 	var all bool
 	rm := &cobra.Command{
 		Use: "rm ID…", Short: "Remove faults, all with --all",
@@ -252,7 +218,7 @@ and how often.
 	}
 	rm.Flags().BoolVar(&all, "all", false, "remove all")
 	cmd.AddCommand(rm, &cobra.Command{
-		Use: "add RULE…", Short: "Add a fault", Args: wanting(cobra.MinimumNArgs(1)),
+		Use: "add RULE…", Short: "Add a fault", Args: cobra.MinimumNArgs(1),
 		RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, args []string) error {
 			s, err := ctl.AddFault(cmd.Context(), ruleOf(args))
 			if err != nil {
@@ -261,13 +227,13 @@ and how often.
 			return emit(cmd, s, "added %s: %s", s.ID, s.Text)
 		}),
 	}, &cobra.Command{
-		Use: "ls", Short: "Show faults, and how often they have hit", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "ls", Short: "Show faults, and how often they have hit", Args: cobra.NoArgs,
 		RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, _ []string) error {
 			list, err := ctl.Faults(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return emit(cmd, list, "%s", faultTable(list))
+			return emit(cmd, list, "%s", faultTable(cmd, list))
 		}),
 	})
 	return cmd
@@ -305,7 +271,7 @@ func emitMasters(cmd *cobra.Command, masters []cluster.MasterStatus, err error) 
 
 func newDevFailover() *cobra.Command {
 	return &cobra.Command{
-		Use: "failover", Short: "Make another master lead", Args: wanting(cobra.NoArgs),
+		Use: "failover", Short: "Make another master lead", Args: cobra.NoArgs,
 		Long: `failover makes the leading master step down. With a single master it is the same that leads again, under a new id: it has forgotten
 everything but its registry, and agents and frameworks come back to it.`,
 		RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, _ []string) error {
@@ -316,7 +282,7 @@ everything but its registry, and agents and frameworks come back to it.`,
 }
 
 func newDevMaster() *cobra.Command {
-	cmd := groupOf(&cobra.Command{Use: "master", Short: "Kill masters and start them again"})
+	cmd := &cobra.Command{Use: "master", Short: "Kill masters and start them again"}
 	for _, m := range []struct {
 		name, short string
 		do          func(*control.Client, context.Context, string) ([]cluster.MasterStatus, error)
@@ -325,7 +291,7 @@ func newDevMaster() *cobra.Command {
 		{"start", "Start a killed master again", (*control.Client).StartMaster},
 	} {
 		cmd.AddCommand(&cobra.Command{
-			Use: m.name + " ADDRESS", Short: m.short, Args: wanting(cobra.ExactArgs(1)),
+			Use: m.name + " ADDRESS", Short: m.short, Args: cobra.ExactArgs(1),
 			RunE: withControl(func(cmd *cobra.Command, ctl *control.Client, args []string) error {
 				masters, err := m.do(ctl, cmd.Context(), args[0])
 				return emitMasters(cmd, masters, err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -376,19 +377,28 @@ func TestDevPrintsWhatRunsWhenItChanges(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestStatusKeyLeavesTheStatusAlone(t *testing.T) {
-	s := cluster.Status{Agents: []cluster.AgentStatus{{ID: "S0", Used: "cpus:1"}}, Frameworks: []cluster.FrameworkStatus{{ID: "F", Used: "cpus:1"}}}
-	before := statusKey(s)
-	if s.Agents[0].Used == "" || s.Frameworks[0].Used == "" {
-		t.Errorf("what is used is lost: %+v", s)
-	}
-	s.Frameworks[0].Used = "cpus:2"
-	if statusKey(s) != before {
-		t.Error("another amount in use asks for a new table")
-	}
-	s.Frameworks[0].Tasks = 1
-	if statusKey(s) == before {
-		t.Error("a new task asks for none")
+func TestDevTellsEachChangeInOneLine(t *testing.T) {
+	master := cluster.MasterStatus{Address: "127.0.0.1:1", Running: true, Leading: true}
+	agent := cluster.AgentStatus{ID: "m-S0", Hostname: "a0", State: cluster.AgentRunning, Registered: true, Active: true}
+	framework := cluster.FrameworkStatus{ID: "m-0000", Name: "web", Connected: true, Active: true, Used: "cpus:1", Tasks: 1}
+	before := cluster.Status{Masters: []cluster.MasterStatus{master}, Agents: []cluster.AgentStatus{agent}, Frameworks: []cluster.FrameworkStatus{framework}}
+	for _, tc := range []struct {
+		name   string
+		change func(s *cluster.Status)
+		want   []string
+	}{
+		{"another amount in use", func(s *cluster.Status) { s.Frameworks[0].Used = "cpus:2" }, nil},
+		{"a task", func(s *cluster.Status) { s.Frameworks[0].Tasks = 2 }, []string{"framework web (0000): connected, 2 tasks"}},
+		{"an agent is lost", func(s *cluster.Status) { s.Agents[0].Registered = false }, []string{"agent S0 (a0): running, not registered"}},
+		{"another agent", func(s *cluster.Status) { s.Agents[0].ID = "m-S1" }, []string{"agent S1 (a0): running", "agent S0 (a0): gone"}},
+		{"the master and its frameworks go", func(s *cluster.Status) { s.Masters[0].Leading, s.Masters[0].Running, s.Frameworks = false, false, nil },
+			[]string{"master 127.0.0.1:1: killed", "framework web (0000): gone"}},
+	} {
+		now := cluster.Status{Masters: slices.Clone(before.Masters), Agents: slices.Clone(before.Agents), Frameworks: slices.Clone(before.Frameworks)}
+		tc.change(&now)
+		if got := changesOf(before, now); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -90,33 +91,61 @@ func newRoot() *cobra.Command {
 (master and agents in this process, speaking the real wire protocol) to try them on.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("there is no command %q; see %s --help", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.PersistentFlags().StringP("output", "o", "text", "output format: text or json")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		switch format, _ := cmd.Flags().GetString("output"); format {
-		case "text", "json":
-			return nil
-		default:
-			return usagef("--output %q: want text or json", format)
-		}
-	}
+	root.PersistentFlags().StringP("output", "o", formatText, "output format: text, json or yaml; for tables also wide and name")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkFormat(cmd) }
 	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newStore(), newReplay())
 	root.AddCommand(newMaster(), newAgent(), newBench())
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	return root
 }
 
-// wantsJSON reports whether the user asked for -o json.
-func wantsJSON(cmd *cobra.Command) bool {
-	format, _ := cmd.Flags().GetString("output")
-	return format == "json"
+// newHelp is cobra's help command, but for a topic that is not there.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about a command", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noCommand(cmd.Root(), strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+func noCommand(group *cobra.Command, name string) error {
+	return usagef("there is no command %q; see %s --help", name, group.CommandPath())
+}
+
+// strict makes wrong arguments a matter of usage in a whole tree of commands, those that cobra adds included, and groups show their help.
+func strict(cmd *cobra.Command) {
+	args := cmd.Args
+	switch {
+	case cmd.HasSubCommands() && !cmd.Runnable():
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noCommand(cmd, args[0])
+			}
+			return nil
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	case args != nil:
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			err := args(cmd, given)
+			if _, told := errors.AsType[*exitError](err); err == nil || told {
+				return err
+			}
+			return usagef("%w; see %s --help", err, cmd.CommandPath())
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
 }

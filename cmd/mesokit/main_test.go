@@ -228,8 +228,8 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--port", port}, 1, "address already in use"},
 		{[]string{"--port", "99999"}, 2, "99999"},
 		{[]string{"--port", "0", "--agents", "-1"}, 2, "-1"},
-		{[]string{"--port", "0", "--agent-resources", "cpus:x"}, 1, "cpus:x"},
-		{[]string{"--port", "0", "--agent-attributes", "rack"}, 1, "rack"},
+		{[]string{"--port", "0", "--agent-resources", "cpus:x"}, 2, "cpus:x"},
+		{[]string{"--port", "0", "--agent-attributes", "rack"}, 2, "rack"},
 	} {
 		got := mesokit(t, t.Context(), append([]string{"dev"}, tc.args...)...)
 		if got.code != tc.code || !strings.Contains(got.stderr, tc.stderr) {

@@ -2,16 +2,21 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/client/operator"
+	"github.com/mesokit/mesokit/mesos/masterpb"
+	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
 func newMaster() *cobra.Command {
 	var o operating
-	cmd := groupOf(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "master",
 		Short: "Look at a cluster and run it: agents, tasks, frameworks, roles, drains, maintenance, quota",
 		Long: `master makes the calls of the operator API of the leading master. --master may name any of the masters: the call finds its way.
@@ -22,7 +27,7 @@ it such as 0001, or its name. With -o json the answers of Mesos come as they are
   mesokit master tasks --framework web
   mesokit master drain S3 --max-grace-period 1m
   mesokit master maintenance schedule add node7 --start 2h --duration 30m`,
-	})
+	}
 	o.flags(cmd)
 	open := func(follows bool, run nodeRun) func(*cobra.Command, []string) error {
 		return o.masterRun(follows, func(cmd *cobra.Command, m *operator.Master, args []string) error { return run(cmd, m, args) })
@@ -45,13 +50,13 @@ it such as 0001, or its name. With -o json the answers of Mesos come as they are
 
 func newMasterLeader(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "leader", Short: "Show which master leads", Args: wanting(cobra.NoArgs),
+		Use: "leader", Short: "Show which master leads", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			info, err := m.GetMaster(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emitMessage(cmd, info, nil)
 			}
 			return emit(cmd, nil, "%s leads (%s), elected %s", m.Leader(), info.GetMasterInfo().GetId(), ago(seconds(info.GetElectedTime())))
@@ -67,9 +72,20 @@ func seconds(s float64) time.Time {
 	return time.UnixMicro(int64(s * 1e6))
 }
 
+// countTasks counts tasks that have not ended.
+func countTasks(tasks *masterpb.Response_GetTasks, of func(*mesospb.Task) bool) int {
+	n := 0
+	for _, t := range slices.Concat(tasks.GetTasks(), tasks.GetUnreachableTasks()) {
+		if of(t) {
+			n++
+		}
+	}
+	return n
+}
+
 func newMasterTeardown(o *operating) *cobra.Command {
-	return &cobra.Command{
-		Use: "teardown FRAMEWORK", Short: "Remove a framework for good, and kill its tasks", Args: wanting(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{
+		Use: "teardown FRAMEWORK", Short: "Remove a framework for good, and kill its tasks", Args: cobra.ExactArgs(1),
 		Long: "teardown kills all tasks of a framework and removes it. Its id cannot be used again: a scheduler that comes back with it is refused.",
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, args []string) error {
 			list, err := m.GetFrameworks(cmd.Context())
@@ -81,12 +97,22 @@ func newMasterTeardown(o *operating) *cobra.Command {
 				return err
 			}
 			id := f.GetId().GetValue()
+			tasks, err := m.GetTasks(cmd.Context())
+			if err != nil {
+				return err
+			}
+			n := countTasks(tasks, func(t *mesospb.Task) bool { return t.GetFrameworkId().GetValue() == id })
+			if err := confirm(cmd, "teardown kills %s of framework %s (%s) and removes it for good", plural(n, "task"), f.GetName(), id); err != nil {
+				return err
+			}
 			if err := m.Teardown(cmd.Context(), id); err != nil {
 				return err
 			}
 			return tell(cmd, map[string]string{"framework": id}, "tore down framework %s (%s)", f.GetName(), id)
 		}),
 	}
+	confirmFlag(cmd)
+	return cmd
 }
 
 // newMasterAgentCommands returns what is done to agents in one call.
@@ -94,27 +120,33 @@ func newMasterAgentCommands(o *operating) []*cobra.Command {
 	var list []*cobra.Command
 	for _, c := range []struct {
 		name, short, long, done string
+		final                   bool // cannot be undone
 		do                      func(m *operator.Master, cmd *cobra.Command, id string) error
 	}{
-		{"deactivate", "Stop offers of agents; their tasks go on", "", "deactivated",
+		{"deactivate", "Stop offers of agents; their tasks go on", "", "deactivated", false,
 			func(m *operator.Master, cmd *cobra.Command, id string) error {
 				return m.DeactivateAgent(cmd.Context(), id)
 			}},
-		{"reactivate", "End what deactivate and drain did", "reactivate lets agents be offered again. One that is being drained is refused until it is drained.", "reactivated",
+		{"reactivate", "End what deactivate and drain did", "reactivate lets agents be offered again. One that is being drained is refused until it is drained.", "reactivated", false,
 			func(m *operator.Master, cmd *cobra.Command, id string) error {
 				return m.ReactivateAgent(cmd.Context(), id)
 			}},
-		{"mark-gone", "Declare that agents and their tasks never come back", "mark-gone cannot be undone: an agent that comes back with the id is refused. The id of an agent that is not registered is taken as it is.", "marked gone",
+		{"mark-gone", "Declare that agents and their tasks never come back", "mark-gone cannot be undone: an agent that comes back with the id is refused. AGENT may be one that is unreachable.", "marked gone", true,
 			func(m *operator.Master, cmd *cobra.Command, id string) error {
 				return m.MarkAgentGone(cmd.Context(), id)
 			}},
 	} {
-		list = append(list, &cobra.Command{
-			Use: c.name + " AGENT…", Short: c.short, Long: c.long, Args: wanting(cobra.MinimumNArgs(1)),
+		cmd := &cobra.Command{
+			Use: c.name + " AGENT…", Short: c.short, Long: c.long, Args: cobra.MinimumNArgs(1),
 			RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, refs []string) error {
 				ids, err := agentIDs(cmd.Context(), m, refs)
 				if err != nil {
 					return err
+				}
+				if c.final {
+					if err := confirmGone(cmd, m, c.name, ids); err != nil {
+						return err
+					}
 				}
 				for _, id := range ids {
 					if err := c.do(m, cmd, id); err != nil {
@@ -126,9 +158,31 @@ func newMasterAgentCommands(o *operating) []*cobra.Command {
 				}
 				return nil
 			}),
-		})
+		}
+		if c.final {
+			confirmFlag(cmd)
+		}
+		list = append(list, cmd)
 	}
 	return list
+}
+
+// confirmGone asks before agents are marked gone.
+func confirmGone(cmd *cobra.Command, m *operator.Master, what string, ids []string) error {
+	tasks, err := m.GetTasks(cmd.Context())
+	if err != nil {
+		return err
+	}
+	n := countTasks(tasks, func(t *mesospb.Task) bool { return slices.Contains(ids, t.GetAgentId().GetValue()) })
+	return confirm(cmd, "%s ends %s, %s and the volumes on them for good: %s", what, plural(len(ids), "agent"), plural(n, "task"), strings.Join(ids, ", "))
+}
+
+// plural is a number of things.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func newMasterDrain(o *operating) *cobra.Command {
@@ -136,7 +190,7 @@ func newMasterDrain(o *operating) *cobra.Command {
 	var cfg operator.DrainConfig
 	var wait bool
 	cmd := &cobra.Command{
-		Use: "drain AGENT…", Short: "Kill the tasks of agents, and give them no work until reactivate", Args: wanting(cobra.MinimumNArgs(1)),
+		Use: "drain AGENT…", Short: "Kill the tasks of agents, and give them no work until reactivate", Args: cobra.MinimumNArgs(1),
 		Long: `drain deactivates agents and kills their tasks, each within its kill grace period. mesokit master agents shows how far they are; with
 --wait the command ends when they are drained. Frameworks start what they still want elsewhere.`,
 		Example: "  mesokit master drain S3 --max-grace-period 1m --wait\n  mesokit master reactivate S3",
@@ -151,6 +205,11 @@ func newMasterDrain(o *operating) *cobra.Command {
 				ids, err := agentIDs(cmd.Context(), m, refs)
 				if err != nil {
 					return err
+				}
+				if cfg.MarkGone {
+					if err := confirmGone(cmd, m, "drain --mark-gone", ids); err != nil {
+						return err
+					}
 				}
 				for _, id := range ids {
 					if err := m.DrainAgent(cmd.Context(), id, cfg); err != nil {
@@ -171,6 +230,7 @@ func newMasterDrain(o *operating) *cobra.Command {
 	f.DurationVar(&grace, "max-grace-period", 0, "no task gets more time than this to end (default: what each task's kill policy says)")
 	f.BoolVar(&cfg.MarkGone, "mark-gone", false, "mark the agents gone when they are drained, which cannot be undone")
 	f.BoolVar(&wait, "wait", false, "wait until they are drained; --timeout bounds it")
+	confirmFlag(cmd)
 	return cmd
 }
 

@@ -20,7 +20,7 @@ func newMasterEvents(o *operating) *cobra.Command {
 	var count int
 	var heartbeats bool
 	cmd := &cobra.Command{
-		Use: "events", Short: "Follow what happens in the cluster", Args: wanting(cobra.NoArgs),
+		Annotations: printsStream(), Use: "events", Short: "Follow what happens in the cluster", Args: cobra.NoArgs,
 		Long: `events shows the events of the operator API as they come, until it is interrupted. The first, SUBSCRIBED, has the state of the cluster;
 it comes again after the connection was lost or another master took over, as nobody knows what happened meanwhile.`,
 		Example: "  mesokit master events --type TASK_ADDED,TASK_UPDATED -o json",

@@ -21,7 +21,7 @@ import (
 )
 
 func newMasterMaintenance(o *operating) *cobra.Command {
-	group := groupOf(&cobra.Command{
+	group := &cobra.Command{
 		Use: "maintenance", Short: "Plan maintenance of machines, begin it and end it",
 		Long: `A machine that is scheduled drains: frameworks are told when it goes and asked to leave. start takes it down, which shuts its agents down; stop brings it
 back, and agents may register again.
@@ -31,8 +31,8 @@ MACHINE is a machine as its agents advertise it: HOSTNAME/IP. A hostname, an IP 
   mesokit master maintenance status
   mesokit master maintenance start node7
   mesokit master maintenance stop node7`,
-	})
-	schedule := groupOf(&cobra.Command{Use: "schedule", Short: "Show and change what is planned"})
+	}
+	schedule := &cobra.Command{Use: "schedule", Short: "Show and change what is planned"}
 	schedule.AddCommand(newScheduleShow(o), newScheduleUpdate(o), newScheduleAdd(o), newScheduleRemove(o))
 	group.AddCommand(schedule, newMaintenanceStatus(o))
 	for _, c := range []struct {
@@ -49,7 +49,7 @@ MACHINE is a machine as its agents advertise it: HOSTNAME/IP. A hostname, an IP 
 			}},
 	} {
 		group.AddCommand(&cobra.Command{
-			Use: c.name + " MACHINE…", Short: c.short, Args: wanting(cobra.MinimumNArgs(1)),
+			Use: c.name + " MACHINE…", Short: c.short, Args: cobra.MinimumNArgs(1),
 			RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, refs []string) error {
 				machines, _, err := findMachines(cmd, m, refs)
 				if err != nil {
@@ -134,22 +134,22 @@ func findMachine(known []*mesospb.MachineID, agents *masterpb.Response_GetAgents
 
 func newScheduleShow(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "show", Short: "Show what is planned; with -o json in the form that update takes", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "show", Short: "Show what is planned; with -o json in the form that update takes", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			s, err := m.GetMaintenanceSchedule(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return emitMessage(cmd, s, func() string { return scheduleTable(s) })
+			return emitMessage(cmd, s, func() string { return scheduleTable(cmd, s) })
 		}),
 	}
 }
 
-func scheduleTable(s *maintenancepb.Schedule) string {
+func scheduleTable(cmd *cobra.Command, s *maintenancepb.Schedule) string {
 	if len(s.GetWindows()) == 0 {
-		return "No maintenance is planned."
+		return noneOf(cmd, "No maintenance is planned.")
 	}
-	t := newTable("machine", "from", "until")
+	t := newTable(cmd, "machine", "from", "until")
 	for _, w := range s.GetWindows() {
 		start, until := timeOf(w.GetUnavailability().GetStart()), "open"
 		if d := w.GetUnavailability().GetDuration(); d != nil {
@@ -164,7 +164,7 @@ func scheduleTable(s *maintenancepb.Schedule) string {
 
 func newScheduleUpdate(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "update FILE", Short: "Replace the whole schedule by that of a file, - for stdin", Args: wanting(cobra.ExactArgs(1)),
+		Annotations: printsTable(), Use: "update FILE", Short: "Replace the whole schedule by that of a file, - for stdin", Args: cobra.ExactArgs(1),
 		Long: `update takes the JSON that Mesos' /maintenance/schedule takes, and show -o json prints: {"windows": [{"machine_ids": [{"hostname": "node7", "ip": "10.0.0.7"}],
 "unavailability": {"start": {"nanoseconds": 1735689600000000000}, "duration": {"nanoseconds": 1800000000000}}}]}. An empty object removes the schedule.
 add and rm change single machines.`,
@@ -192,14 +192,14 @@ func updateSchedule(cmd *cobra.Command, m *operator.Master, s *maintenancepb.Sch
 	if err := m.UpdateMaintenanceSchedule(cmd.Context(), s); err != nil {
 		return err
 	}
-	return emitMessage(cmd, s, func() string { return scheduleTable(s) })
+	return emitMessage(cmd, s, func() string { return scheduleTable(cmd, s) })
 }
 
 func newScheduleAdd(o *operating) *cobra.Command {
 	var start string
 	var d time.Duration
 	cmd := &cobra.Command{
-		Use: "add MACHINE…", Short: "Plan maintenance of machines", Args: wanting(cobra.MinimumNArgs(1)),
+		Annotations: printsTable(), Use: "add MACHINE…", Short: "Plan maintenance of machines", Args: cobra.MinimumNArgs(1),
 		Long: "add puts machines on the schedule. One that is there already gets another time.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, err := parseStart(start, time.Now())
@@ -245,7 +245,7 @@ func parseStart(text string, now time.Time) (time.Time, error) {
 
 func newScheduleRemove(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "rm MACHINE…", Short: "Take machines off the schedule", Args: wanting(cobra.MinimumNArgs(1)),
+		Annotations: printsTable(), Use: "rm MACHINE…", Short: "Take machines off the schedule", Args: cobra.MinimumNArgs(1),
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, refs []string) error {
 			machines, s, err := findMachines(cmd, m, refs)
 			if err != nil {
@@ -273,7 +273,7 @@ func without(s *maintenancepb.Schedule, machines []*mesospb.MachineID) *maintena
 
 func newMaintenanceStatus(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show machines that drain, with what frameworks answered, and those that are down", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "status", Short: "Show machines that drain, with what frameworks answered, and those that are down", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			s, err := m.GetMaintenanceStatus(cmd.Context())
 			if err != nil {
@@ -281,9 +281,9 @@ func newMaintenanceStatus(o *operating) *cobra.Command {
 			}
 			return emitMessage(cmd, s, func() string {
 				if len(s.GetDrainingMachines())+len(s.GetDownMachines()) == 0 {
-					return "No machine is draining or down."
+					return noneOf(cmd, "No machine is draining or down.")
 				}
-				t := newTable("machine", "state", "answers of frameworks")
+				t := newTable(cmd, "machine", "state", "answers of frameworks")
 				for _, d := range s.GetDrainingMachines() {
 					var answers tally
 					for _, a := range d.GetStatuses() {

@@ -17,12 +17,12 @@ import (
 )
 
 func newMasterQuota(o *operating) *cobra.Command {
-	group := groupOf(&cobra.Command{
+	group := &cobra.Command{
 		Use: "quota", Short: "Show and set guarantees and limits of roles",
 		Example: "  mesokit master quota set web --guarantee 'cpus:4;mem:4096' --limit 'cpus:16;mem:16384'\n  mesokit master quota show\n  mesokit master quota rm web",
-	})
+	}
 	group.AddCommand(&cobra.Command{
-		Use: "show", Short: "Show quotas", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "show", Short: "Show quotas", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			s, err := m.GetQuota(cmd.Context())
 			if err != nil {
@@ -30,9 +30,9 @@ func newMasterQuota(o *operating) *cobra.Command {
 			}
 			return emitMessage(cmd, s, func() string {
 				if len(s.GetConfigs()) == 0 {
-					return "No role has a quota."
+					return noneOf(cmd, "No role has a quota.")
 				}
-				t := newTable("role", "guarantee", "limit")
+				t := newTable(cmd, "role", "guarantee", "limit")
 				for _, q := range s.GetConfigs() {
 					t.AppendRow(table.Row{q.GetRole(), amountsOf(q.GetGuarantees()), amountsOf(q.GetLimits())})
 				}
@@ -43,7 +43,7 @@ func newMasterQuota(o *operating) *cobra.Command {
 	var guarantee, limit string
 	var force bool
 	set := &cobra.Command{
-		Use: "set ROLE", Short: "Set guarantee and limit of a role", Args: wanting(cobra.ExactArgs(1)),
+		Use: "set ROLE", Short: "Set guarantee and limit of a role", Args: cobra.ExactArgs(1),
 		Long: "set replaces what the role had: one of --guarantee and --limit that is not given is removed.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := &quotapb.QuotaConfig{Role: &args[0]}
@@ -71,7 +71,7 @@ func newMasterQuota(o *operating) *cobra.Command {
 	set.Flags().StringVar(&limit, "limit", "", "what the role never gets more of")
 	set.Flags().BoolVar(&force, "force", false, "do not check what the cluster has and what the role uses")
 	group.AddCommand(set, &cobra.Command{
-		Use: "rm ROLE…", Short: "Remove quotas", Args: wanting(cobra.MinimumNArgs(1)),
+		Use: "rm ROLE…", Short: "Remove quotas", Args: cobra.MinimumNArgs(1),
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, roles []string) error {
 			if err := m.UpdateQuota(cmd.Context(), false, each(roles, func(role string) *quotapb.QuotaConfig { return &quotapb.QuotaConfig{Role: &role} })...); err != nil {
 				return err
@@ -110,13 +110,13 @@ func scalars(flag, text string) (map[string]*mesospb.Value_Scalar, error) {
 }
 
 func newMasterWeights(o *operating) *cobra.Command {
-	group := groupOf(&cobra.Command{
+	group := &cobra.Command{
 		Use: "weights", Short: "Show and set weights of roles",
 		Long:    "A role of weight 2 gets twice the share of one of weight 1, which roles have that no weight was set for.",
 		Example: "  mesokit master weights set prod=3 test=0.5",
-	})
+	}
 	group.AddCommand(&cobra.Command{
-		Use: "show", Short: "Show weights that were set", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "show", Short: "Show weights that were set", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			weights, err := m.GetWeights(cmd.Context())
 			if err != nil {
@@ -125,7 +125,7 @@ func newMasterWeights(o *operating) *cobra.Command {
 			return emitWeights(cmd, weights)
 		}),
 	}, &cobra.Command{
-		Use: "set ROLE=WEIGHT…", Short: "Set weights; other roles keep theirs", Args: wanting(cobra.MinimumNArgs(1)),
+		Annotations: printsTable(), Use: "set ROLE=WEIGHT…", Short: "Set weights; other roles keep theirs", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			weights := map[string]float64{}
 			for _, arg := range args {
@@ -154,9 +154,9 @@ func emitWeights(cmd *cobra.Command, weights map[string]float64) error {
 	}
 	return emitMessage(cmd, message, func() string {
 		if len(weights) == 0 {
-			return "No weight was set: all roles weigh 1."
+			return noneOf(cmd, "No weight was set: all roles weigh 1.")
 		}
-		t := newTable("role", "weight")
+		t := newTable(cmd, "role", "weight")
 		for _, w := range message.WeightInfos {
 			t.AppendRow(table.Row{w.GetRole(), w.GetWeight()})
 		}

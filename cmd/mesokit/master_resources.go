@@ -52,7 +52,7 @@ func checkRole(role string) error {
 func newMasterReserve(o *operating) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
-		Use: "reserve AGENT RESOURCES", Short: "Reserve resources of an agent for a role", Args: wanting(cobra.ExactArgs(2)),
+		Use: "reserve AGENT RESOURCES", Short: "Reserve resources of an agent for a role", Args: cobra.ExactArgs(2),
 		Long:    "reserve takes unreserved resources that no task uses; offers that are in the way are rescinded. The reservation has the --principal, if there is one.",
 		Example: "  mesokit master reserve S0 'cpus:2;mem:1024;disk:4096' --role db",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,7 +106,7 @@ func reservedOf(a *masterpb.Response_GetAgents_Agent, wanted []*mesospb.Resource
 func newMasterUnreserve(o *operating) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
-		Use: "unreserve AGENT RESOURCES", Short: "Take the reservation off resources of an agent", Args: wanting(cobra.ExactArgs(2)),
+		Use: "unreserve AGENT RESOURCES", Short: "Take the reservation off resources of an agent", Args: cobra.ExactArgs(2),
 		Long:    "unreserve takes dynamic reservations off resources that no task uses. Volumes have to be destroyed before.",
 		Example: "  mesokit master unreserve S0 'cpus:2;mem:1024' --role db",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -138,13 +138,13 @@ func newMasterUnreserve(o *operating) *cobra.Command {
 }
 
 func newMasterVolumes(o *operating) *cobra.Command {
-	group := groupOf(&cobra.Command{
+	group := &cobra.Command{
 		Use: "volumes", Short: "Show, create and destroy persistent volumes",
 		Example: `  mesokit master reserve S0 disk:4096 --role db
   mesokit master volumes create S0 data 1024 --role db --path data
   mesokit master volumes ls
   mesokit master volumes destroy S0 data`,
-	})
+	}
 	group.AddCommand(newVolumesList(o), newVolumesCreate(o), newVolumesDestroy(o))
 	return group
 }
@@ -162,7 +162,7 @@ func volumesOf(a *masterpb.Response_GetAgents_Agent) []*mesospb.Resource {
 
 func newVolumesList(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "ls [AGENT…]", Short: "Show persistent volumes",
+		Annotations: printsTable(), Use: "ls [AGENT…]", Short: "Show persistent volumes",
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, refs []string) error {
 			list, err := m.GetAgents(cmd.Context())
 			if err != nil {
@@ -185,12 +185,12 @@ func newVolumesList(o *operating) *cobra.Command {
 					volumes = append(volumes, newVolume(a, r))
 				}
 			}
-			t := newTable("volume", "role", "MB", "path", "hostname", "agent")
+			t := newTable(cmd, "volume", "role", "MB", "path", "hostname", "agent")
 			for _, v := range volumes {
 				t.AppendRow(table.Row{v.ID, v.Role, v.MB, v.Path, v.Hostname, v.Agent})
 			}
-			if len(volumes) == 0 && !wantsJSON(cmd) {
-				return emit(cmd, nil, "There are no persistent volumes.")
+			if len(volumes) == 0 {
+				return emit(cmd, volumes, "%s", noneOf(cmd, "There are no persistent volumes."))
 			}
 			return emit(cmd, volumes, "%s", t.Render())
 		}),
@@ -221,7 +221,7 @@ func newVolumesCreate(o *operating) *cobra.Command {
 	var role, path string
 	var shared bool
 	cmd := &cobra.Command{
-		Use: "create AGENT ID MB", Short: "Make a persistent volume of disk that is reserved for a role", Args: wanting(cobra.ExactArgs(3)),
+		Use: "create AGENT ID MB", Short: "Make a persistent volume of disk that is reserved for a role", Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkRole(role); err != nil {
 				return err
@@ -270,7 +270,7 @@ func newVolumesCreate(o *operating) *cobra.Command {
 func newVolumesDestroy(o *operating) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
-		Use: "destroy AGENT ID", Short: "Delete a persistent volume and what is on it", Args: wanting(cobra.ExactArgs(2)),
+		Use: "destroy AGENT ID", Short: "Delete a persistent volume and what is on it", Args: cobra.ExactArgs(2),
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, args []string) error {
 			a, err := findAgent(cmd.Context(), m, args[0])
 			if err != nil {
@@ -286,12 +286,16 @@ func newVolumesDestroy(o *operating) *cobra.Command {
 			default:
 				return usagef("roles %s have a volume %q each: name one with --role", strings.Join(each(found, resources.ReservationRole), ", "), args[1])
 			}
+			if err := confirm(cmd, "destroy deletes volume %s on agent %s (%s) with its data", args[1], agentIDOf(a), a.GetAgentInfo().GetHostname()); err != nil {
+				return err
+			}
 			if err := m.DestroyVolumes(cmd.Context(), a.GetAgentInfo().GetId().GetValue(), found); err != nil {
 				return err
 			}
 			return tellResources(cmd, a, "destroyed", found)
 		}),
 	}
+	confirmFlag(cmd)
 	cmd.Flags().StringVar(&role, "role", "", "role of the volume, where several have one of this id")
 	return cmd
 }

@@ -17,26 +17,26 @@ import (
 
 func newMasterState(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "state", Short: "Show the cluster at a glance", Args: wanting(cobra.NoArgs),
+		Use: "state", Short: "Show the cluster at a glance", Args: cobra.NoArgs,
 		Long: "state counts agents, frameworks, tasks and resources. With -o json it prints the whole state, which is many megabytes in a big cluster.",
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			s, err := m.GetState(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if wantsJSON(cmd) {
+			if structured(cmd) {
 				return emitMessage(cmd, s, nil)
 			}
 			info, err := m.GetMaster(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return emit(cmd, nil, "%s", stateText(m.Leader(), info, s))
+			return emit(cmd, nil, "%s", stateText(cmd, m.Leader(), info, s))
 		}),
 	}
 }
 
-func stateText(leader string, info *masterpb.Response_GetMaster, s *masterpb.Response_GetState) string {
+func stateText(cmd *cobra.Command, leader string, info *masterpb.Response_GetMaster, s *masterpb.Response_GetState) string {
 	var agents, frameworks, tasks tally
 	total, used, offered := new(resources.Quantities), new(resources.Quantities), new(resources.Quantities)
 	for _, a := range s.GetGetAgents().GetAgents() {
@@ -57,7 +57,7 @@ func stateText(leader string, info *masterpb.Response_GetMaster, s *masterpb.Res
 	for range s.GetGetTasks().GetUnreachableTasks() {
 		tasks.count(mesospb.TaskState_TASK_UNREACHABLE.String())
 	}
-	t := newTable("resource", "total", "used", "offered")
+	t := newTable(cmd, "resource", "total", "used", "offered")
 	for name := range total.All() {
 		t.AppendRow(table.Row{name, total.Scalar(name), used.Scalar(name), offered.Scalar(name)})
 	}
@@ -104,7 +104,7 @@ func stateOfAgent(a *masterpb.Response_GetAgents_Agent) string {
 
 func newMasterAgents(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "agents [AGENT…]", Short: "Show agents: state, resources, attributes",
+		Annotations: printsTable(), Use: "agents [AGENT…]", Short: "Show agents: state, resources, attributes",
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, refs []string) error {
 			list, err := m.GetAgents(cmd.Context())
 			if err != nil {
@@ -121,22 +121,22 @@ func newMasterAgents(o *operating) *cobra.Command {
 				}
 				list = some
 			}
-			return emitMessage(cmd, list, func() string { return agentTable(list) })
+			return emitMessage(cmd, list, func() string { return agentTable(cmd, list) })
 		}),
 	}
 }
 
-func agentTable(list *masterpb.Response_GetAgents) string {
-	t := newTable("agent", "hostname", "state", "resources", "used", "offered", "attributes", "registered", "id")
+func agentTable(cmd *cobra.Command, list *masterpb.Response_GetAgents) string {
+	t := newTable(cmd, "agent", "hostname", "state", "resources", "used", "offered", "attributes", "registered", nameColumn("id"))
 	for _, a := range list.GetAgents() {
 		info := a.GetAgentInfo()
 		attributes, _ := resources.FormatAttributes(info.GetAttributes())
-		t.AppendRow(table.Row{agentAddress(a), info.GetHostname(), stateOfAgent(a), clip(quantities(a.GetTotalResources())),
-			quantities(a.GetAllocatedResources()), quantities(a.GetOfferedResources()), clip(strings.TrimSpace(attributes + " " + domainOf(info))),
+		t.AppendRow(table.Row{agentAddress(a), info.GetHostname(), stateOfAgent(a), quantities(a.GetTotalResources()),
+			quantities(a.GetAllocatedResources()), quantities(a.GetOfferedResources()), strings.TrimSpace(attributes + " " + domainOf(info)),
 			ago(timeOf(a.GetRegisteredTime())), info.GetId().GetValue()})
 	}
 	for _, info := range list.GetRecoveredAgents() {
-		t.AppendRow(table.Row{"", info.GetHostname(), "recovered", clip(quantities(info.GetResources())), "", "", "", "", info.GetId().GetValue()})
+		t.AppendRow(table.Row{"", info.GetHostname(), "recovered", quantities(info.GetResources()), "", "", "", "", info.GetId().GetValue()})
 	}
 	return t.Render()
 }
@@ -156,7 +156,7 @@ func quantities(list []*mesospb.Resource) string { return resources.QuantitiesOf
 func newMasterFrameworks(o *operating) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "frameworks", Short: "Show frameworks", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "frameworks", Short: "Show frameworks", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			list, err := m.GetFrameworks(cmd.Context())
 			if err != nil {
@@ -166,7 +166,7 @@ func newMasterFrameworks(o *operating) *cobra.Command {
 				list.CompletedFrameworks = nil
 			}
 			return emitMessage(cmd, list, func() string {
-				t := newTable("framework", "roles", "state", "used", "offered", "principal", "host", "since", "id")
+				t := newTable(cmd, "framework", "roles", "state", "used", "offered", wide("principal"), wide("host"), "since", nameColumn("id"))
 				for _, f := range append(slices.Clone(list.GetFrameworks()), list.GetCompletedFrameworks()...) {
 					info := f.GetFrameworkInfo()
 					since := timeOf(f.GetRegisteredTime())
@@ -218,7 +218,7 @@ type taskFilter struct {
 func newMasterTasks(o *operating) *cobra.Command {
 	var filter taskFilter
 	cmd := &cobra.Command{
-		Use: "tasks", Short: "Show tasks", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "tasks", Short: "Show tasks", Args: cobra.NoArgs,
 		Long:    "tasks shows tasks that have not ended, those on agents that cannot be reached included, with --all those that have, as far as the master remembers them.",
 		Example: "  mesokit master tasks --agent S0\n  mesokit master tasks --all --state TASK_FAILED,TASK_LOST",
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
@@ -291,7 +291,7 @@ func showTasks(cmd *cobra.Command, m *operator.Master, filter taskFilter) error 
 		hosts[a.GetAgentInfo().GetId().GetValue()] = a.GetAgentInfo().GetHostname()
 	}
 	return emitMessage(cmd, tasks, func() string {
-		t := newTable("task", "name", "state", "framework", "hostname", "agent", "resources", "since", "last")
+		t := newTable(cmd, "task", "name", "state", "framework", "hostname", "agent", "resources", "since", "last")
 		for _, task := range slices.Concat(tasks.Tasks, tasks.UnreachableTasks, tasks.CompletedTasks) {
 			t.AppendRow(taskRow(task, names[task.GetFrameworkId().GetValue()], hosts[task.GetAgentId().GetValue()]))
 		}
@@ -305,7 +305,7 @@ func taskRow(task *mesospb.Task, framework, host string) table.Row {
 	if i := strings.LastIndexByte(agent, '-'); i >= 0 {
 		agent = agent[i+1:]
 	}
-	return table.Row{task.GetTaskId().GetValue(), task.GetName(), task.GetState().String(), framework, host, agent, clip(quantities(task.GetResources())), ago(since), clip(last)}
+	return table.Row{task.GetTaskId().GetValue(), task.GetName(), task.GetState().String(), framework, host, agent, quantities(task.GetResources()), ago(since), last}
 }
 
 // lastStatus tells since when a task is in its state, and what was said then.
@@ -326,14 +326,14 @@ func lastStatus(task *mesospb.Task) (since time.Time, text string) {
 
 func newMasterRoles(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "roles", Short: "Show roles in use: weight, frameworks, resources", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "roles", Short: "Show roles in use: weight, frameworks, resources", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			roles, err := m.GetRoles(cmd.Context())
 			if err != nil {
 				return err
 			}
 			return emitMessage(cmd, &masterpb.Response_GetRoles{Roles: roles}, func() string {
-				t := newTable("role", "weight", "frameworks", "resources")
+				t := newTable(cmd, "role", "weight", "frameworks", "resources")
 				for _, r := range roles {
 					t.AppendRow(table.Row{r.GetName(), r.GetWeight(), len(r.GetFrameworks()), quantities(r.GetResources())})
 				}
@@ -345,7 +345,7 @@ func newMasterRoles(o *operating) *cobra.Command {
 
 func newMasterOperations(o *operating) *cobra.Command {
 	return &cobra.Command{
-		Use: "operations", Short: "Show offer operations that are under way or not acknowledged", Args: wanting(cobra.NoArgs),
+		Annotations: printsTable(), Use: "operations", Short: "Show offer operations that are under way or not acknowledged", Args: cobra.NoArgs,
 		RunE: o.withMaster(func(cmd *cobra.Command, m *operator.Master, _ []string) error {
 			list, err := m.GetOperations(cmd.Context())
 			if err != nil {
@@ -353,12 +353,12 @@ func newMasterOperations(o *operating) *cobra.Command {
 			}
 			return emitMessage(cmd, &masterpb.Response_GetOperations{Operations: list}, func() string {
 				if len(list) == 0 {
-					return "No operation is under way."
+					return noneOf(cmd, "No operation is under way.")
 				}
-				t := newTable("operation", "type", "state", "framework", "agent", "message")
+				t := newTable(cmd, "operation", "type", "state", "framework", "agent", "message")
 				for _, op := range list {
 					t.AppendRow(table.Row{op.GetInfo().GetId().GetValue(), op.GetInfo().GetType().String(), op.GetLatestStatus().GetState().String(), op.GetFrameworkId().GetValue(),
-						op.GetAgentId().GetValue(), clip(op.GetLatestStatus().GetMessage())})
+						op.GetAgentId().GetValue(), op.GetLatestStatus().GetMessage()})
 				}
 				return t.Render()
 			})

@@ -21,7 +21,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// envMaster stands for --master of the operator commands. Commands for which no --master means something else do not read it.
+// envMaster stands for --master, where that is not given.
 const envMaster = "MESOKIT_MASTER"
 
 // defaultMaster is where mesokit dev and a mesos-master on this machine listen.
@@ -46,6 +46,14 @@ func (o *operating) flags(group *cobra.Command) {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long a command may take; 0 for ever. Commands that follow or run something are bound only if it is given")
 	o.connection.flags(&shared)
 	group.PersistentFlags().AddFlagSet(f)
+}
+
+// masterOr is --master or, where it is not given, $MESOKIT_MASTER. An empty --master counts.
+func masterOr(cmd *cobra.Command, given string) string {
+	if cmd.Flags().Changed("master") {
+		return given
+	}
+	return os.Getenv(envMaster)
 }
 
 // address is where the masters are.
@@ -152,23 +160,20 @@ func (o *operating) advise(err error) error {
 
 // emitMessage prints a message as a line of JSON, in the form of the operator API, or its text.
 func emitMessage(cmd *cobra.Command, m proto.Message, text func() string) error {
-	out := cmd.OutOrStdout()
-	if wantsJSON(cmd) {
-		line, err := codec.JSON.Append(nil, m)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(append(line, '\n'))
+	if !structured(cmd) {
+		return emitText(cmd, text())
+	}
+	line, err := codec.JSON.Append(nil, m)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, text())
-	return err
+	return emitJSON(cmd, append(line, '\n'))
 }
 
 // tell says in a line what was done; in JSON it is a member of an object beside the ids that it is about.
 func tell(cmd *cobra.Command, about map[string]string, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
-	if wantsJSON(cmd) {
+	if structured(cmd) {
 		about["text"] = text
 	}
 	return emit(cmd, about, "%s", text)
@@ -181,72 +186,6 @@ func findAgent(ctx context.Context, m *operator.Master, ref string) (*masterpb.R
 		return nil, err
 	}
 	return pickAgent(list, ref)
-}
-
-func pickAgent(list *masterpb.Response_GetAgents, ref string) (*masterpb.Response_GetAgents_Agent, error) {
-	var found []*masterpb.Response_GetAgents_Agent
-	for _, a := range list.GetAgents() {
-		id := a.GetAgentInfo().GetId().GetValue()
-		if id == ref {
-			return a, nil
-		}
-		if ref != "" && (strings.HasSuffix(id, "-"+ref) || a.GetAgentInfo().GetHostname() == ref || agentAddress(a) == ref) {
-			found = append(found, a)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, &operator.NotFoundError{Kind: "registered agent", Name: ref}
-	case 1:
-		return found[0], nil
-	}
-	return nil, usagef("%q may be any of %s: name one by its id", ref, strings.Join(each(found, func(a *masterpb.Response_GetAgents_Agent) string {
-		return a.GetAgentInfo().GetId().GetValue()
-	}), ", "))
-}
-
-// agentIDs finds agents for a command that the master can carry out for those that are not registered, too: an id goes as it is.
-func agentIDs(ctx context.Context, m *operator.Master, refs []string) ([]string, error) {
-	list, err := m.GetAgents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(refs))
-	for i, ref := range refs {
-		a, err := pickAgent(list, ref)
-		_, unknown := errors.AsType[*operator.NotFoundError](err)
-		switch {
-		case unknown && len(ref) > 36 && strings.Contains(ref, "-S"): // of an agent that is unreachable
-			ids[i] = ref
-		case err != nil:
-			return nil, err
-		default:
-			ids[i] = a.GetAgentInfo().GetId().GetValue()
-		}
-	}
-	return ids, nil
-}
-
-// findFramework finds a framework by its id, the end of its id such as 0001, or its name.
-func findFramework(list []*masterpb.Response_GetFrameworks_Framework, ref string) (*mesospb.FrameworkInfo, error) {
-	var found []*mesospb.FrameworkInfo
-	for _, f := range list {
-		info := f.GetFrameworkInfo()
-		id := info.GetId().GetValue()
-		if id == ref {
-			return info, nil
-		}
-		if ref != "" && (strings.HasSuffix(id, "-"+ref) || info.GetName() == ref) {
-			found = append(found, info)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("there is no framework %q; mesokit master frameworks shows those there are, with --all those that are gone", ref)
-	case 1:
-		return found[0], nil
-	}
-	return nil, usagef("%q may be any of %s: name one by its id", ref, strings.Join(each(found, func(f *mesospb.FrameworkInfo) string { return f.GetId().GetValue() }), ", "))
 }
 
 // agentAddress is host:port of an agent.

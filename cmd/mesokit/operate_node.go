@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func nodeCommands(what string, open openNode) []*cobra.Command {
 
 func newNodeHealth(what string, open openNode) *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Ask whether the " + what + " is well", Args: wanting(cobra.NoArgs),
+		Use: "health", Short: "Ask whether the " + what + " is well", Args: cobra.NoArgs,
 		Long: "health exits with 0 if the " + what + " says that it is well, and with 1 otherwise.",
 		RunE: open(false, func(cmd *cobra.Command, n node, _ []string) error {
 			well, err := n.GetHealth(cmd.Context())
@@ -69,7 +70,7 @@ func newNodeHealth(what string, open openNode) *cobra.Command {
 
 func newNodeVersion(what string, open openNode) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Show version and build of the " + what, Args: wanting(cobra.NoArgs),
+		Use: "version", Short: "Show version and build of the " + what, Args: cobra.NoArgs,
 		RunE: open(false, func(cmd *cobra.Command, n node, _ []string) error {
 			v, err := n.GetVersion(cmd.Context())
 			if err != nil {
@@ -157,7 +158,7 @@ func newNodeMetrics(what string, open openNode) *cobra.Command {
 func newNodeLogging(what string, open openNode) *cobra.Command {
 	var d time.Duration
 	cmd := &cobra.Command{
-		Use: "logging [LEVEL]", Short: "Show or raise how much the " + what + " logs", Args: wanting(cobra.MaximumNArgs(1)),
+		Use: "logging [LEVEL]", Short: "Show or raise how much the " + what + " logs", Args: cobra.MaximumNArgs(1),
 		Long: "logging shows the level of verbose logging, 0 for none, or sets it, 0 to 3, for a time.",
 		RunE: open(false, func(cmd *cobra.Command, n node, args []string) error {
 			if len(args) == 0 {
@@ -186,16 +187,16 @@ type pathOf func(arg string) string
 
 // newFiles returns the group of commands for files. open yields how arguments become paths, beside the node.
 func newFiles(what, example string, open func(follows bool, run func(cmd *cobra.Command, n node, at pathOf, args []string) error) func(*cobra.Command, []string) error) *cobra.Command {
-	group := groupOf(&cobra.Command{Use: "files", Short: "List and read files of the " + what, Example: example})
+	group := &cobra.Command{Use: "files", Short: "List and read files of the " + what, Example: example}
 	optional := " PATH"
-	args := wanting(cobra.ExactArgs(1))
+	args := cobra.ExactArgs(1)
 	if what == "agent" { // with --task there is a place to begin
-		optional, args = " [PATH]", wanting(cobra.MaximumNArgs(1))
+		optional, args = " [PATH]", cobra.MaximumNArgs(1)
 	}
 	var lines int
 	var follow bool
 	tail := &cobra.Command{
-		Use: "tail PATH", Short: "Show the end of a file, with -f what is written to it", Args: wanting(cobra.ExactArgs(1)),
+		Annotations: printsStream(), Use: "tail PATH", Short: "Show the end of a file, with -f what is written to it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lines < 0 {
 				return usagef("--lines %d: want 0 or more", lines)
@@ -208,17 +209,17 @@ func newFiles(what, example string, open func(follows bool, run func(cmd *cobra.
 	tail.Flags().IntVarP(&lines, "lines", "n", 10, "how many lines from the end")
 	tail.Flags().BoolVarP(&follow, "follow", "f", false, "go on as the file grows, until interrupted; wait for a file that is not there yet")
 	group.AddCommand(tail, &cobra.Command{
-		Use: "ls" + optional, Short: "List a directory", Args: args,
+		Annotations: printsTable(), Use: "ls" + optional, Short: "List a directory", Args: args,
 		RunE: open(false, func(cmd *cobra.Command, n node, at pathOf, args []string) error {
 			dir := at(strings.Join(args, ""))
 			list, err := n.ListFiles(cmd.Context(), dir)
 			if err != nil {
-				return fileError(err, dir)
+				return dirError(err, dir)
 			}
-			return emitMessage(cmd, &masterpb.Response_ListFiles{FileInfos: list}, func() string { return fileTable(list) })
+			return emitMessage(cmd, &masterpb.Response_ListFiles{FileInfos: list}, func() string { return fileTable(cmd, list) })
 		}),
 	}, &cobra.Command{
-		Use: "cat PATH…", Aliases: []string{"read"}, Short: "Write files to stdout, byte for byte", Args: wanting(cobra.MinimumNArgs(1)),
+		Annotations: printsStream(), Use: "cat PATH…", Aliases: []string{"read"}, Short: "Write files to stdout, byte for byte", Args: cobra.MinimumNArgs(1),
 		RunE: open(true, func(cmd *cobra.Command, n node, at pathOf, args []string) error {
 			for _, arg := range args {
 				if err := catFile(cmd.Context(), fileOut(cmd, arg), n, at(arg)); err != nil {
@@ -233,7 +234,7 @@ func newFiles(what, example string, open func(follows bool, run func(cmd *cobra.
 
 // fileOut is where the content of a file goes.
 func fileOut(cmd *cobra.Command, name string) io.Writer {
-	if !wantsJSON(cmd) {
+	if !structured(cmd) {
 		return cmd.OutOrStdout()
 	}
 	return pieceWriter{cmd, name}
@@ -249,13 +250,40 @@ func (p pieceWriter) Write(b []byte) (int, error) {
 	return len(b), emit(p.cmd, map[string]string{"path": p.path, "data": string(b)}, "")
 }
 
+// fileLister lists directories.
+type fileLister interface {
+	ListFiles(ctx context.Context, path string) ([]*mesospb.FileInfo, error)
+}
+
+// noFile is the error for a file that is not there; it names those that are.
+func noFile(ctx context.Context, n fileLister, name string) error {
+	list, err := n.ListFiles(ctx, path.Dir(name))
+	if err != nil {
+		return fmt.Errorf("there is no %s, nor can its directory be listed: %w", name, err)
+	}
+	names := each(list, func(f *mesospb.FileInfo) string { return path.Base(f.GetPath()) })
+	text := strings.Join(names[:min(len(names), maxListed)], ", ")
+	if more := len(names) - maxListed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("there is no %s; its directory has: %s", name, cmp.Or(text, "nothing"))
+}
+
 // fileError says what a refusal means for a file.
-func fileError(err error, name string) error {
+func fileError(ctx context.Context, n fileLister, err error, name string) error {
 	switch {
 	case errors.Is(err, transport.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no %s; list the directory with files ls", name)
+		return noFile(ctx, n, name)
 	case errors.Is(err, transport.ErrBadRequest):
 		return fmt.Errorf("%s cannot be read as a file; is it a directory? See files ls: %w", name, err)
+	}
+	return err
+}
+
+// dirError says what a refusal means for a directory.
+func dirError(err error, name string) error {
+	if errors.Is(err, transport.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s", name)
 	}
 	return err
 }
@@ -264,7 +292,7 @@ func catFile(ctx context.Context, w io.Writer, n node, name string) error {
 	for offset := int64(0); ; {
 		chunk, err := n.ReadFile(ctx, name, offset, -1)
 		if err != nil {
-			return fileError(err, name)
+			return fileError(ctx, n, err, name)
 		}
 		if len(chunk.Data) == 0 {
 			return nil
@@ -280,7 +308,7 @@ func catFile(ctx context.Context, w io.Writer, n node, name string) error {
 func tailFile(ctx context.Context, w io.Writer, n node, name string, lines int, follow bool) error {
 	offset, err := lastLines(ctx, n, name, lines)
 	if err != nil && !(follow && errors.Is(err, transport.ErrNotFound)) {
-		return fileError(err, name)
+		return fileError(ctx, n, err, name)
 	}
 	cfg := operator.FollowConfig{Offset: offset}
 	if !follow {
@@ -290,7 +318,7 @@ func tailFile(ctx context.Context, w io.Writer, n node, name string, lines int, 
 	}
 	for piece, err := range n.Follow(ctx, name, cfg) {
 		if err != nil {
-			return fileError(err, name)
+			return fileError(ctx, n, err, name)
 		}
 		if _, err := w.Write(piece); err != nil {
 			return err
@@ -332,11 +360,11 @@ func lastLines(ctx context.Context, n fileReader, name string, lines int) (int64
 	return 0, nil
 }
 
-func fileTable(list []*mesospb.FileInfo) string {
+func fileTable(cmd *cobra.Command, list []*mesospb.FileInfo) string {
 	if len(list) == 0 {
-		return "The directory is empty."
+		return noneOf(cmd, "The directory is empty.")
 	}
-	t := newTable("mode", "owner", "size", "changed", "name")
+	t := newTable(cmd, "mode", "owner", "size", "changed", nameColumn("name"))
 	for _, f := range list {
 		mode := fs.FileMode(f.GetMode() & 0o777)
 		if f.GetMode()&0o170000 == 0o040000 { // S_IFDIR

@@ -166,7 +166,7 @@ func TestMasterCommandsShowTheCluster(t *testing.T) {
 	launch(t, c, "shop", task("web", "serve"), task("db", "store"))
 	launch(t, c, "idle")
 	runSteps(t, c, []step{
-		{"master state", 0, []string{"agents      2 active", "frameworks  2 active", "tasks       2 TASK_RUNNING", "│ cpus     │     8 │    1 │"}},
+		{"master state", 0, []string{"agents      2 active", "frameworks  2 active", "tasks       2 TASK_RUNNING", "cpus      8      1     0"}},
 		{"master agents", 0, []string{"node1", "node2", "active", "rack:r1", "X-S1"}},
 		{"master agents S1 node2", 0, []string{"node2"}},
 		{"master agents node1", 0, []string{"node1", "!node2"}},
@@ -231,8 +231,8 @@ func TestMasterCommandsChangeTheCluster(t *testing.T) {
 		{"master volumes ls node3 -o json", 0, []string{`[{"id":"data","role":"db","mb":128,"container_path":"var/data","hostname":"node3"`}},
 		{"master volumes ls node2 -o json", 0, []string{"[]\n"}},
 		{"master unreserve node3 disk:512 --role db", 1, []string{"it has"}},
-		{"master volumes destroy node3 none", 1, []string{`no volume "none"`}},
-		{"master volumes destroy node3 data", 0, []string{"destroyed"}},
+		{"master volumes destroy --yes node3 none", 1, []string{`no volume "none"`}},
+		{"master volumes destroy --yes node3 data", 0, []string{"destroyed"}},
 		{"master unreserve node3 cpus:1;disk:512 --role db", 0, []string{"unreserved"}},
 		{"master unreserve node3 cpus:1 --role db", 1, []string{"has not reserved"}},
 
@@ -256,17 +256,17 @@ func TestMasterCommandsChangeTheCluster(t *testing.T) {
 		{"master tasks --all", 0, []string{"TASK_KILLED", "AGENT_DRAINING"}},
 		{"master drain " + busy + " --max-grace-period -1s", 2, []string{"--max-grace-period"}},
 		{"master reactivate " + busy, 0, nil},
-		{"master drain " + other + " --mark-gone --wait", 0, []string{"drained, and gone: X"}},
-		{"master mark-gone node3", 0, []string{"marked gone"}},
+		{"master drain " + other + " --mark-gone --yes --wait", 0, []string{"drained, and gone: X"}},
+		{"master mark-gone --yes node3", 0, []string{"marked gone"}},
 		{"master agents", 0, []string{"!node3"}},
-		{"master mark-gone node3", 1, []string{`"node3"`}},
-		{"master mark-gone 00000000-0000-0000-0000-000000000000-S1", 1, []string{"404"}},
+		{"master mark-gone --yes node3", 1, []string{`"node3"`}},
+		{"master mark-gone --yes 00000000-0000-0000-0000-000000000000-S1", 1, []string{"404"}},
 
 		{"master teardown nobody", 1, []string{`"nobody"`}},
-		{"master teardown shop", 0, []string{"tore down framework shop (X-0000)"}},
+		{"master teardown --yes shop", 0, []string{"tore down framework shop (X-0000)"}},
 		{"master frameworks", 0, []string{"!shop"}},
 		{"master frameworks --all", 0, []string{"shop", "completed"}},
-		{"master teardown " + shop, 1, []string{"no framework"}},
+		{"master teardown --yes " + shop, 1, []string{"no framework"}},
 	})
 }
 

@@ -27,7 +27,7 @@ with what was decided then. Nothing is called and nothing is stored.
 Exit codes: 0 the same, 1 there are differences, or the file cannot be read.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return replayFile(cmd.Context(), cmd.OutOrStdout(), args[0], show, wantsJSON(cmd))
+			return replayFile(cmd.Context(), cmd.OutOrStdout(), args[0], show, structured(cmd))
 		},
 	}
 	cmd.Flags().BoolVar(&show, "show", false, "print what the engine said, with times")

@@ -42,13 +42,13 @@ type runOptions struct {
 func newRun() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run [flags] -- COMMAND [ARG…]",
+		Annotations: printsStream(), Use: "run [flags] -- COMMAND [ARG…]",
 		Short: "Run a command as Mesos tasks and follow it",
 		Long: `run launches a command on a Mesos cluster, shows what it writes to stdout and stderr while it runs, and
 exits with its exit code: 128 and the number of the signal if one ended it, that of the first instance which
 failed if there are several. A single COMMAND is given to /bin/sh -c; one with arguments is run as it is.
 
-Without --master an embedded Mesos is started for this one run. Interrupting run kills the tasks.
+Without --master and $MESOKIT_MASTER an embedded Mesos is started for this one run. Interrupting run kills the tasks.
 
 To get into a cluster that asks who you are, name a --principal and a --secret-file, or set $MESOKIT_PRINCIPAL and
 $MESOKIT_SECRET; where it speaks https with an authority of its own, name that with --ca or $MESOKIT_CA.`,
@@ -63,13 +63,13 @@ $MESOKIT_SECRET; where it speaks https with an authority of its own, name that w
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.args, o.json = args, wantsJSON(cmd)
+			o.args, o.json = args, structured(cmd)
 			return runRun(cmd, o)
 		},
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false)
-	f.StringVar(&o.master, "master", "", "master of the cluster: host:port, several with commas, or zk://…; empty: an embedded Mesos")
+	f.StringVar(&o.master, "master", "", "master of the cluster: host:port, several with commas, or zk://… (or $"+envMaster+"); empty: an embedded Mesos")
 	f.StringVar(&o.name, "name", "", "name of the framework and the tasks (default: the command's)")
 	f.StringVar(&o.user, "user", "", "user to run as (default: the current user)")
 	f.StringVar(&o.role, "role", "*", "role whose resources to use")
@@ -174,6 +174,11 @@ func runRun(cmd *cobra.Command, o runOptions) (err error) {
 		return err
 	}
 	ctx := cmd.Context()
+	if o.master = masterOr(cmd, o.master); o.master == "" {
+		if err := o.connection.unused(cmd); err != nil {
+			return err
+		}
+	}
 	if o.master != "" {
 		if o.to, err = o.connect(o.master); err != nil {
 			return err

@@ -60,7 +60,7 @@ type schedulerOptions struct {
 func newScheduler() *cobra.Command {
 	var o schedulerOptions
 	cmd := &cobra.Command{
-		Use:   "scheduler",
+		Annotations: printsStream(), Use: "scheduler",
 		Short: "Run the ready-made scheduler, which keeps applications running",
 		Long: `scheduler registers with a Mesos master and keeps applications running: those of --app, and those that mesokit app submit, or
 anybody else, gives to its REST API (described at /v1/openapi.json). Beside the API it serves /metrics, /healthz, /readyz and the
@@ -73,7 +73,7 @@ everything, tasks, volumes and the framework, and ends.
 Several schedulers of the same --name stand in for each other with an --election and a --store that they share, in etcd or ZooKeeper: one
 leads, the others send the users of their API to it.
 
-Without --master an embedded Mesos is started, whose tasks end with the scheduler; the store is in memory then.
+Without --master and $` + envMaster + ` an embedded Mesos is started, whose tasks end with the scheduler; the store is in memory then.
 
 A user in etcd: or zk: is authenticated with the password in $` + envStorePassword + `. With --store-tls, --store-ca or --store-cert
 connections to etcd are secure. The file of --auth-file says who may use the API:
@@ -81,12 +81,12 @@ connections to etcd are secure. The file of --auth-file says who may use the API
 		Example: `  mesokit scheduler --app web.json
   mesokit scheduler --name prod --master zk://10.0.0.1:2181/mesos --role prod --listen 0.0.0.0:8080 --auth-file auth.json
   mesokit scheduler --name prod --master zk://10.0.0.1:2181/mesos --store etcd:10.0.0.1:2379/prod --election etcd:10.0.0.1:2379/prod`,
-		Args: wanting(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScheduler(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "mesokit", "name of the framework")
-	f.StringVar(&o.master, "master", "", "master of the cluster: host:port, several with commas, or zk://…; empty: an embedded Mesos")
+	f.StringVar(&o.master, "master", "", "master of the cluster: host:port, several with commas, or zk://… (or $"+envMaster+"); empty: an embedded Mesos")
 	f.StringVar(&o.user, "user", "", "user that tasks run as (default: the current user)")
 	f.StringArrayVar(&o.roles, "role", nil, "role of the framework; may be repeated (default *)")
 	f.DurationVar(&o.failover, "failover-timeout", 7*24*time.Hour, "how long the master keeps the tasks while no scheduler is there")
@@ -105,6 +105,7 @@ connections to etcd are secure. The file of --auth-file says who may use the API
 	f.IntVar(&o.agents, "agents", 1, "number of agents of the embedded Mesos")
 	f.StringVar(&o.record, "record", "", "record everything that the engine is told to this file, for mesokit replay; further terms go to FILE.2 and so on")
 	f.BoolVar(&o.uninstall, "uninstall", false, "kill all tasks, destroy the volumes, remove the framework and end; it cannot be undone")
+	confirmFlag(cmd)
 	o.placeTLS.flags(f)
 	o.connection.flags(cmd)
 	return cmd
@@ -123,14 +124,22 @@ type setup struct {
 	to        access
 }
 
-func (o *schedulerOptions) setup(stderr io.Writer) (*setup, error) {
+func (o *schedulerOptions) setup(cmd *cobra.Command) (*setup, error) {
 	s := &setup{files: map[string]string{}}
 	var err error
-	if s.log, err = newLog(stderr, o.log, o.logLevel); err != nil {
+	if s.log, err = newLog(cmd.ErrOrStderr(), o.log, o.logLevel); err != nil {
 		return nil, err
 	}
 	if o.name == "" {
 		return nil, usagef("--name is empty: the master shows frameworks by their names")
+	}
+	if o.master = masterOr(cmd, o.master); o.master == "" {
+		err = o.connection.unused(cmd)
+	} else {
+		err = unusedFlags(cmd, "is for the embedded Mesos, and the one of --master or $"+envMaster+" is used", "agents")
+	}
+	if err != nil {
+		return nil, err
 	}
 	if o.agents < 0 {
 		return nil, usagef("--agents %d: want 0 or more", o.agents)
@@ -251,9 +260,14 @@ func readAuth(file string) (auth server.Auth, err error) {
 }
 
 func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
-	s, err := o.setup(cmd.ErrOrStderr())
+	s, err := o.setup(cmd)
 	if err != nil {
 		return err
+	}
+	if o.uninstall {
+		if err := confirm(cmd, "--uninstall kills all tasks of framework %s at %s, destroys their volumes and removes the framework", o.name, o.master); err != nil {
+			return err
+		}
 	}
 	ctx, end := context.WithCancelCause(cmd.Context())
 	defer end(nil)
@@ -425,7 +439,7 @@ func (r ready) when(ctx context.Context, cmd *cobra.Command, f *framework.Framew
 
 func (r ready) tell(cmd *cobra.Command, s *core.Snapshot) {
 	out := cmd.OutOrStdout()
-	if wantsJSON(cmd) {
+	if structured(cmd) {
 		_ = emit(cmd, r, "")
 		return
 	}

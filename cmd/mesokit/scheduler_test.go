@@ -197,7 +197,10 @@ func TestAnApplicationFromSubmissionToRemoval(t *testing.T) {
 		t.Errorf("%d tasks run, want %d", len(got), want)
 	}
 	s.logs(result{stdout: "web/0| I am 0\nweb/1| I am 1\nweb/2| I am 2\n"}, "web")
-	s.logs(result{stdout: "1\n"}, "web/1", "--tail", "2")
+	s.logs(result{stdout: "I am 1\n"}, "web.1", "--tail", "1")
+	if got := mesokit(t, t.Context(), "app", "logs", "web/1", "--file", "nope"); got.code != exitFailure || !strings.Contains(got.stderr, "its directory has:") || !strings.Contains(got.stderr, "stdout") {
+		t.Errorf("logs of a file that is not there: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
 	if got := s.app("explain"); !strings.Contains(got, "does") {
 		t.Errorf("explain of what runs: %q", got)
 	}
@@ -221,7 +224,7 @@ func TestAnApplicationFromSubmissionToRemoval(t *testing.T) {
 	s.logs(result{stdout: "now 2\n"}, "web/2") // the update leaves the number of instances
 	s.app("rollback", "web", "--wait")
 	s.logs(result{stdout: "I am 2\n"}, "web/2")
-	s.app("rm", "web", "--wait")
+	s.app("rm", "--yes", "web", "--wait")
 	if got := live(t, c.Master()); len(got) != 0 {
 		t.Errorf("after rm %v run", got)
 	}
@@ -293,7 +296,7 @@ func TestAStoppedSchedulerLeavesItsTasksAndUninstallRemovesThem(t *testing.T) {
 	if diff := cmp.Diff(before, live(t, c.Master())); diff != "" || len(before) != 2 {
 		t.Errorf("tasks after the scheduler has stopped (-want +got)\n%s", diff)
 	}
-	got := mesokit(t, t.Context(), "scheduler", "--master", c.Master(), "--store", store, "--name", "stayer", "--listen", "127.0.0.1:0", "--uninstall")
+	got := mesokit(t, t.Context(), "scheduler", "--master", c.Master(), "--store", store, "--name", "stayer", "--listen", "127.0.0.1:0", "--uninstall", "--yes")
 	if got.code != 0 || !strings.Contains(got.stdout, "stayer is removed") {
 		t.Errorf("--uninstall: exit code %d, %s%s", got.code, got.stdout, got.stderr)
 	}

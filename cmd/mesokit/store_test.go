@@ -77,7 +77,7 @@ func TestStoresAreNotMadeOrLostByMistake(t *testing.T) {
 	}{
 		{"no such file", exitFailure, []string{"backup", "--store", "bolt:" + empty, filepath.Join(dir, "new")}},
 		{"no such file", exitFailure, []string{"ls", "--store", "bolt:" + empty}},
-		{"no such file", exitFailure, []string{"restore", "--store", "bolt:" + empty, filepath.Join(dir, "none")}},
+		{"no such file", exitUsage, []string{"restore", "--store", "bolt:" + empty, filepath.Join(dir, "none")}},
 		{"ends early", exitFailure, []string{"restore", "--store", "bolt:" + empty, bad}},
 		{"--replace", exitFailure, []string{"restore", "--store", full, good}},
 		{"app backup", exitUsage, []string{"ls", "--store", "memory"}},
@@ -92,7 +92,7 @@ func TestStoresAreNotMadeOrLostByMistake(t *testing.T) {
 	if _, err := os.Stat(empty); !os.IsNotExist(err) {
 		t.Errorf("a store was made: %v", err)
 	}
-	if got := mesokit(t, t.Context(), "store", "restore", "--replace", "--store", full, good); got.code != 0 {
+	if got := mesokit(t, t.Context(), "store", "restore", "--replace", "--yes", "--store", full, good); got.code != 0 {
 		t.Errorf("replace: %+v", got)
 	}
 }
@@ -115,7 +115,7 @@ func TestAFenceIsResetFromTheCommandLine(t *testing.T) {
 	if err := commit(6); !errors.Is(err, store.ErrFenced) {
 		t.Fatal(err)
 	}
-	if got := mesokit(t, t.Context(), "store", "reset-fence", "--store", "bolt:"+path); got.code != 0 || !strings.Contains(got.stdout, "every leader") {
+	if got := mesokit(t, t.Context(), "store", "reset-fence", "--yes", "--store", "bolt:"+path); got.code != 0 || !strings.Contains(got.stdout, "every leader") {
 		t.Fatalf("%+v", got)
 	}
 	if err := commit(1); err != nil {

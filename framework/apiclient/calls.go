@@ -104,6 +104,37 @@ type SubmitOptions struct {
 // Submit adds an application or updates it: the definition is JSON, see app.Parse. A definition that is refused gives a *Problem with
 // Errors.
 func (c *Client) Submit(ctx context.Context, definition []byte, o SubmitOptions) (string, error) {
+	query := o.query()
+	if o.Name != "" {
+		return c.command(ctx, http.MethodPut, appPath(o.Name), query, json.RawMessage(definition))
+	}
+	return c.command(ctx, http.MethodPost, "/v1/apps", query, json.RawMessage(definition))
+}
+
+// Submission is what becomes of an application that was submitted with others.
+type Submission struct {
+	App  string `json:"app"`
+	Text string `json:"text"`
+}
+
+// SubmitAll submits several applications, all or none: after an error none was taken in. Options.Name is not used.
+func (c *Client) SubmitAll(ctx context.Context, definitions [][]byte, o SubmitOptions) ([]Submission, error) {
+	var body struct {
+		Apps []json.RawMessage `json:"apps"`
+	}
+	for _, d := range definitions {
+		body.Apps = append(body.Apps, d)
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	var page struct{ Items []Submission }
+	err = c.do(ctx, call{method: http.MethodPost, path: "/v1/submissions", query: o.query(), body: data}, &page)
+	return page.Items, err
+}
+
+func (o *SubmitOptions) query() url.Values {
 	query := url.Values{}
 	if o.Force {
 		query.Set("force", "true")
@@ -111,10 +142,7 @@ func (c *Client) Submit(ctx context.Context, definition []byte, o SubmitOptions)
 	if o.KeepInstances {
 		query.Set("keep_instances", "true")
 	}
-	if o.Name != "" {
-		return c.command(ctx, http.MethodPut, appPath(o.Name), query, json.RawMessage(definition))
-	}
-	return c.command(ctx, http.MethodPost, "/v1/apps", query, json.RawMessage(definition))
+	return query
 }
 
 // Remove kills all instances, destroys their volumes and forgets the application.

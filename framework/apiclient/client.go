@@ -211,8 +211,22 @@ func (c *Client) do(ctx context.Context, k call, out any) error {
 	return nil
 }
 
+// checkPath refuses names that servers take for steps within a path: no application has them.
+func checkPath(path string) error {
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return &Problem{Type: "no-such-app", Title: http.StatusText(http.StatusNotFound), Status: http.StatusNotFound,
+				Detail: fmt.Sprintf("%q is no name of an application or a task", segment)}
+		}
+	}
+	return nil
+}
+
 // open makes the call until somebody has answered with success, or refused for a reason that does not pass.
 func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
+	if err := checkPath(k.path); err != nil {
+		return nil, err
+	}
 	patience := time.Now().Add(c.cfg.Patience)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		resp, err := c.try(ctx, k)
@@ -297,6 +311,9 @@ func (c *Client) follow(ctx context.Context, base string, k call) (*http.Respons
 		}
 		if strings.HasPrefix(base, "https://") && to.Scheme != "https" {
 			return nil, &ProtocolError{resp.Request.URL.String(), "it redirects from https to " + to.Scheme + "; start all schedulers with --tls-cert"}
+		}
+		if !strings.HasSuffix(to.EscapedPath(), k.path) {
+			return nil, &ProtocolError{resp.Request.URL.String(), "it redirects to another path, " + to.EscapedPath()}
 		}
 		asked = append(asked, base)
 		base = to.Scheme + "://" + to.Host + strings.TrimSuffix(to.EscapedPath(), k.path)

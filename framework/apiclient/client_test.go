@@ -264,3 +264,32 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesThatAreStepsWithinAPathAreRefusedAtOnce(t *testing.T) {
+	asked := 0
+	there := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		answer(w, map[string]string{})
+	})
+	c := client(t, apiclient.Config{Addresses: []string{there}})
+	for _, name := range []string{"", ".", ".."} {
+		_, err := c.App(t.Context(), name)
+		if p, ok := errors.AsType[*apiclient.Problem](err); !ok || p.Type != "no-such-app" {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if asked > 0 {
+		t.Errorf("%d requests were made", asked)
+	}
+}
+
+func TestARedirectToAnotherPathIsNoLeader(t *testing.T) {
+	there := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/login")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+	_, err := client(t, apiclient.Config{Addresses: []string{there}}).Apps(t.Context())
+	if _, ok := errors.AsType[*apiclient.ProtocolError](err); !ok || !strings.Contains(err.Error(), "/login") {
+		t.Errorf("%v", err)
+	}
+}

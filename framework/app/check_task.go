@@ -79,8 +79,13 @@ func (t *Task) check(p *problems, at string, role taskRole, a *App) {
 // maxAmount keeps sums within what Mesos can count exactly.
 const maxAmount = 1e12
 
+// leastAmount is the least that Mesos counts.
+const leastAmount = 0.001
+
 func checkAmount(p *problems, path string, v float64, fix string) {
-	if !(v > 0 && v <= maxAmount) {
+	if v > 0 && v < leastAmount {
+		p.add(path, fmt.Sprintf("is %v, which is too small", v), "give at least 0.001: Mesos counts in thousandths")
+	} else if !(v > 0 && v <= maxAmount) {
 		p.add(path, fmt.Sprintf("is %v", v), fix)
 	}
 }
@@ -156,14 +161,23 @@ func (c *Command) check(p *problems, at string, image bool) {
 	case c.Arguments != nil && (c.Cmd != "" || c.Argv != nil || !image):
 		p.add(at+"/arguments", "without the entry point of an image", "use argv: arguments are passed to an image's entry point")
 	}
+	noZeroByte(p, at+"/cmd", c.Cmd)
+	noZeroByte(p, at+"/user", c.User)
+	for name, list := range map[string][]string{"/argv": c.Argv, "/arguments": c.Arguments} {
+		for i, word := range list {
+			noZeroByte(p, element(at+name, i), word)
+		}
+	}
 	for i, u := range c.URIs {
 		path := element(at+"/uris", i)
 		if u.URI == "" {
 			p.add(path+"/uri", "missing", "give the address of a file")
+		} else if !namesFile(u.URI) {
+			p.add(path+"/uri", quoteShort(u.URI)+" names no file", "add the path of a file: Mesos takes the last part of it as the name in the sandbox")
 		} else if strings.ContainsAny(u.URI, "\x00\n\\'") {
 			p.add(path+"/uri", "is "+quoteShort(u.URI), "escape unusual characters, as URLs do: Mesos refuses quotes, backslashes and line breaks")
 		}
-		if f := u.OutputFile; strings.HasPrefix(f, "/") || slices.Contains(strings.Split(f, "/"), "..") {
+		if f := u.OutputFile; strings.HasPrefix(f, "/") || strings.Contains(f, "\x00") || slices.Contains(strings.Split(f, "/"), "..") {
 			p.add(path+"/output_file", "is "+quoteShort(f), "give a path inside the sandbox")
 		}
 	}
@@ -172,6 +186,23 @@ func (c *Command) check(p *problems, at string, image bool) {
 			p.add(pointer(at+"/environment", name), "no variable", "give names without = and values without zero bytes")
 		}
 	}
+}
+
+// noZeroByte refuses what no system call takes.
+func noZeroByte(p *problems, path, text string) {
+	if strings.Contains(text, "\x00") {
+		p.add(path, "contains a zero byte", "remove it: programs get text that ends there")
+	}
+}
+
+// namesFile says whether Mesos' fetcher finds a file name in a URI: after the host something has to follow.
+func namesFile(uri string) bool {
+	_, rest, schemed := strings.Cut(uri, "://")
+	if !schemed {
+		return strings.Trim(uri, "/") != ""
+	}
+	_, file, _ := strings.Cut(rest, "/")
+	return strings.Trim(file, "/") != ""
 }
 
 func (c *Container) check(p *problems, at string, t *Task, a *App) {

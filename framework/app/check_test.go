@@ -36,7 +36,7 @@ func TestWhatMesosOrCommonSenseRefuses(t *testing.T) {
 		{`{"name": "a ", "resources": {"cpus": 1, "mem": 1}, "command": {"cmd": "x"}}`, `/name: "a " begins or ends with a space`},
 		{`{"name": "a~b", "resources": {"cpus": 1, "mem": 1}, "command": {"cmd": "x"}}`, `/name: "a~b" contains '~'`},
 
-		{res(`"cpus": 0.0001, "mem": 1`), "/resources/cpus: missing"},
+		{res(`"cpus": 0.0001, "mem": 1`), "/resources/cpus: is 0.0001, which is too small"},
 		{res(`"cpus": 1e300, "mem": 1`), "/resources/cpus: is 1e+300"},
 		{res(`"cpus": 1e999, "mem": 1`), "/resources/cpus: is the number 1e999: give a smaller number"},
 		{res(`"cpus": 1, "mem": -1`), "/resources/mem: is -1"},

@@ -187,7 +187,7 @@ func (t *Task) fill(a *App) {
 
 // round brings an amount to the three decimals that Mesos counts. Malformed ones are left to the checks.
 func round(v float64) float64 {
-	if v > 0 && v < 1e12 {
+	if v >= leastAmount/2 && v < 1e12 {
 		return resources.FromFixed(resources.ToFixed(v))
 	}
 	return v

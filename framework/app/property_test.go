@@ -47,9 +47,9 @@ func drawLabels(t *rapid.T) Labels {
 func drawCommand(t *rapid.T) Command {
 	c := Command{User: rapid.SampledFrom([]string{"", "nobody"}).Draw(t, "user")}
 	if rapid.Bool().Draw(t, "argv?") {
-		c.Argv = append([]string{"run"}, list(t, "arguments", 3, func(t *rapid.T) string { return rapid.String().Draw(t, "argument") })...)
+		c.Argv = append([]string{"run"}, list(t, "arguments", 3, func(t *rapid.T) string { return rapid.StringMatching(`[^\x00]{0,9}`).Draw(t, "argument") })...)
 	} else {
-		c.Cmd = "x" + rapid.String().Draw(t, "cmd")
+		c.Cmd = "x" + rapid.StringMatching(`[^\x00]{0,9}`).Draw(t, "cmd")
 	}
 	c.Environment = rapid.MapOfN(rapid.StringMatching(`[A-Z_]{1,5}`), rapid.StringMatching(`[^\x00]{0,9}`), 0, 3).Draw(t, "environment")
 	return c
@@ -58,7 +58,7 @@ func drawCommand(t *rapid.T) Command {
 func drawFetchingCommand(t *rapid.T) Command {
 	c := drawCommand(t)
 	c.URIs = list(t, "uris", 2, func(t *rapid.T) URI {
-		u := URI{URI: "http://h/" + rapid.StringMatching(`[a-z%.]{0,9}`).Draw(t, "uri"), Execute: rapid.Bool().Draw(t, "execute"), Cache: rapid.Bool().Draw(t, "cache")}
+		u := URI{URI: "http://h/f" + rapid.StringMatching(`[a-z%.]{0,9}`).Draw(t, "uri"), Execute: rapid.Bool().Draw(t, "execute"), Cache: rapid.Bool().Draw(t, "cache")}
 		u.Extract = some(t, "extract", func(t *rapid.T) bool { return rapid.Bool().Draw(t, "extract") })
 		return u
 	})

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/store"
@@ -25,6 +26,8 @@ func (c *Core) command(in Command) (string, error) {
 	switch in := in.(type) {
 	case Submit:
 		return c.submit(in)
+	case SubmitAll:
+		return c.submitAll(in)
 	case Scale:
 		return c.scale(in)
 	case Restart:
@@ -87,45 +90,63 @@ func (c *Core) submit(in Submit) (string, error) {
 	return text, err
 }
 
+// submitAll takes in all applications, or none.
+func (c *Core) submitAll(in SubmitAll) (string, error) {
+	var taking []func() string
+	names := map[string]bool{}
+	for _, one := range in.All {
+		if one.App != nil && names[one.App.Name] {
+			return "", fmt.Errorf("%w: application %q is submitted twice", ErrInvalid, one.App.Name)
+		}
+		take, err := c.prepare(one)
+		if err != nil {
+			return "", err
+		}
+		names[one.App.Name] = true
+		taking = append(taking, take)
+	}
+	texts := make([]string, len(taking))
+	for i, take := range taking {
+		texts[i] = take()
+	}
+	return strings.Join(texts, "\n"), nil
+}
+
 // takeIn adds or updates an application.
 func (c *Core) takeIn(in Submit) (string, error) {
+	take, err := c.prepare(in)
+	if err != nil {
+		return "", err
+	}
+	return take(), nil
+}
+
+// prepare checks a submission, and returns what carries it out and tells what is going to happen.
+func (c *Core) prepare(in Submit) (take func() string, err error) {
 	if in.App == nil || in.App.Name == "" {
-		return "", fmt.Errorf("%w: no application", ErrInvalid)
+		return nil, fmt.Errorf("%w: no application", ErrInvalid)
 	}
 	name := in.App.Name
 	if err := store.ValidateKey(versionKey(name, 1)); err != nil {
-		return "", fmt.Errorf("%w: application name %q can't be a key: %w", ErrInvalid, name, err)
+		return nil, fmt.Errorf("%w: application name %q can't be a key: %w", ErrInvalid, name, err)
 	}
 	if in.App.Instances < 0 || in.App.Instances > maxInstances {
-		return "", fmt.Errorf("%w: %d instances; the limit is %d", ErrInvalid, in.App.Instances, maxInstances)
+		return nil, fmt.Errorf("%w: %d instances; the limit is %d", ErrInvalid, in.App.Instances, maxInstances)
 	}
 	if data := in.App.Marshal(); len(data) > store.MaxValue-1024 {
-		return "", fmt.Errorf("%w: the definition of %q has %d bytes, more than a store takes; pass large data by URI", ErrInvalid, name, len(data))
+		return nil, fmt.Errorf("%w: the definition of %q has %d bytes, more than a store takes; pass large data by URI", ErrInvalid, name, len(data))
 	}
 	old := c.byName[name]
 	if old == nil {
 		v, err := c.newVersion(1, in.App)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		a := newAppState(name)
-		a.versions[1] = v
-		a.rec = appRecord{Name: name, Instances: in.App.Instances, Version: 1, Base: 1, LastNumber: 1}
-		c.putVersion(a, v)
-		c.addApp(a)
-		c.changeApp(a)
-		c.note(Note{Kind: NoteApp, App: name, Index: -1, State: "submitted", Text: fmt.Sprintf("%d instances", in.App.Instances)})
-		if v.app.Daemon {
-			for _, id := range c.seenAgents() {
-				c.offerDaemons(c.agents[id])
-			}
-		}
-		c.book.Want(v.role, true)
-		return name + " submitted", nil
+		return func() string { return c.addSubmitted(name, v) }, nil
 	}
 	a, err := c.app(name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	cur := a.current()
 	change := app.Compare(cur.app, in.App)
@@ -133,13 +154,13 @@ func (c *Core) takeIn(in Submit) (string, error) {
 		change = app.Scale
 	}
 	if change >= app.Version && (cur.app.Daemon != in.App.Daemon) {
-		return "", fmt.Errorf("%w: an application can't become a daemon or stop being one; remove it first", ErrInvalid)
+		return nil, fmt.Errorf("%w: an application can't become a daemon or stop being one; remove it first", ErrInvalid)
 	}
 	if change >= app.Version && cur.volumes != newVolumes(in.App) {
-		return "", fmt.Errorf("%w: an application can't get persistent volumes or lose them; remove it first", ErrInvalid)
+		return nil, fmt.Errorf("%w: an application can't get persistent volumes or lose them; remove it first", ErrInvalid)
 	}
 	if change >= app.Version && a.rec.Deployment.active() && !in.Force {
-		return "", fmt.Errorf("application %q: %w (%s); use force, or roll back", name, ErrDeploying, a.rec.Deployment.State)
+		return nil, fmt.Errorf("application %q: %w (%s); use force, or roll back", name, ErrDeploying, a.rec.Deployment.State)
 	}
 	var v *version
 	if change >= app.Policy {
@@ -148,9 +169,33 @@ func (c *Core) takeIn(in Submit) (string, error) {
 			n = cur.number
 		}
 		if v, err = c.newVersion(n, in.App); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
+	return func() string { return c.update(a, in, change, v) }, nil
+}
+
+// addSubmitted carries out a submission for an application that does not exist.
+func (c *Core) addSubmitted(name string, v *version) string {
+	a := newAppState(name)
+	a.versions[1] = v
+	a.rec = appRecord{Name: name, Instances: v.app.Instances, Version: 1, Base: 1, LastNumber: 1}
+	c.putVersion(a, v)
+	c.addApp(a)
+	c.changeApp(a)
+	c.note(Note{Kind: NoteApp, App: name, Index: -1, State: "submitted", Text: fmt.Sprintf("%d instances", v.app.Instances)})
+	if v.app.Daemon {
+		for _, id := range c.seenAgents() {
+			c.offerDaemons(c.agents[id])
+		}
+	}
+	c.book.Want(v.role, true)
+	return name + " submitted"
+}
+
+// update carries out a submission for an application that exists; v is the version to come, nil if the present one stays.
+func (c *Core) update(a *appState, in Submit, change app.Change, v *version) string {
+	name := a.rec.Name
 	text := name + " unchanged"
 	if !in.KeepInstances && !in.App.Daemon && a.rec.Instances != in.App.Instances {
 		a.rec.Instances = in.App.Instances
@@ -173,7 +218,7 @@ func (c *Core) takeIn(in Submit) (string, error) {
 		c.book.Want(v.role, true)
 		text = fmt.Sprintf("%s: deploying version %d", name, v.number)
 	}
-	return text, nil
+	return text
 }
 
 func newVolumes(a *app.App) bool { return len(a.VolumeIDs(0)) > 0 }

@@ -70,6 +70,9 @@ type Submit struct {
 	Standing bool
 }
 
+// SubmitAll is several Submits of which all or none are done: if one is refused, nothing has changed. No two may be of one name.
+type SubmitAll struct{ All []Submit }
+
 // Scale sets the number of instances. Those with the highest numbers go first.
 type Scale struct {
 	App       string
@@ -158,6 +161,7 @@ func (WallClock) input()       {}
 func (AgentDraining) input()   {}
 func (FrameworkKnown) input()  {}
 func (Submit) input()          {}
+func (SubmitAll) input()       {}
 func (Scale) input()           {}
 func (Restart) input()         {}
 func (RestartInstance) input() {}
@@ -173,6 +177,7 @@ func (Resolve) input()         {}
 func (Uninstall) input()       {}
 
 func (Submit) command()          {}
+func (SubmitAll) command()       {}
 func (Scale) command()           {}
 func (Restart) command()         {}
 func (RestartInstance) command() {}

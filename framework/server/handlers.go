@@ -2,9 +2,11 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
@@ -106,6 +108,32 @@ func putApp(q *request) (any, error) {
 		return nil, bad("the definition is of %q, the path names %q", a.Name, name)
 	}
 	return q.submit(a)
+}
+
+func submitApps(q *request) (any, error) {
+	var all core.SubmitAll
+	answer := page[submissionView]{Items: []submissionView{}}
+	for i, raw := range q.body.(*submissionBody).Apps {
+		a, err := app.Parse(raw)
+		if wrong, ok := errors.AsType[app.Errors](err); ok {
+			for _, e := range wrong { // lines and columns are those of one definition
+				e.Path, e.Line, e.Column = fmt.Sprintf("/apps/%d%s", i, e.Path), 0, 0
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		all.All = append(all.All, core.Submit{App: a, Force: q.flag("force"), KeepInstances: q.flag("keep_instances")})
+		answer.Items = append(answer.Items, submissionView{App: a.Name})
+	}
+	text, err := q.server.engine.Do(q.cmdContext, all)
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range strings.Split(text, "\n")[:len(answer.Items)] {
+		answer.Items[i].Text = line
+	}
+	return answer, nil
 }
 
 func (q *request) submit(a *app.App) (any, error) {

@@ -291,6 +291,23 @@ func (b *scaleBody) check() error {
 	return nil
 }
 
+type submissionBody struct {
+	Apps []json.RawMessage `json:"apps"` // definitions
+}
+
+func (b *submissionBody) check() error {
+	if len(b.Apps) == 0 {
+		return errors.New(`"apps" has to be a list of definitions`)
+	}
+	return nil
+}
+
+// submissionView is what becomes of one application.
+type submissionView struct {
+	App  string `json:"app"`
+	Text string `json:"text"`
+}
+
 type adoptBody struct {
 	TaskID string `json:"task_id"`
 	App    string `json:"app"`

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+
+	"github.com/mesokit/mesokit/framework/core"
 )
 
 // Resum gives every line the checksum that it should have, so that fuzzing gets beyond it.
@@ -15,4 +17,13 @@ func Resum(log string) string {
 		fmt.Fprintf(&b, "%08x %s\n", crc32.Checksum([]byte(body), castagnoli), body)
 	}
 	return b.String()
+}
+
+// RoundTrip makes a recorded input of in, and an input of that.
+func RoundTrip(in core.Input) (core.Input, error) {
+	recorded, err := inputOf(in)
+	if err != nil {
+		return nil, err
+	}
+	return recorded.Input()
 }

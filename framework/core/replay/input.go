@@ -64,6 +64,8 @@ func kindOf(in core.Input) string {
 		return "agent-draining"
 	case core.FrameworkKnown:
 		return "framework-known"
+	case core.SubmitAll:
+		return "submit-all"
 	case core.Scale:
 		return "scale"
 	case core.Restart:
@@ -98,6 +100,26 @@ type submitData struct {
 	KeepInstances bool `json:"keep_instances,omitempty"`
 	Force         bool `json:"force,omitempty"`
 	Standing      bool `json:"standing,omitempty"`
+	// App is that of an element of submit-all; a submit has it beside its data.
+	App json.RawMessage `json:"app,omitempty"`
+}
+
+func submitDataOf(in core.Submit) submitData {
+	d := submitData{KeepInstances: in.KeepInstances, Force: in.Force, Standing: in.Standing}
+	if in.App != nil {
+		d.App = in.App.Marshal()
+	}
+	return d
+}
+
+func (d *submitData) submit() (core.Submit, error) {
+	in := core.Submit{KeepInstances: d.KeepInstances, Force: d.Force, Standing: d.Standing}
+	if len(d.App) == 0 {
+		return in, nil
+	}
+	var err error
+	in.App, err = app.Parse(d.App)
+	return in, err
 }
 
 type failedData struct {
@@ -122,10 +144,16 @@ func inputOf(in core.Input) (Input, error) {
 		data = failedData{in.Refused, in.Error}
 	case core.Submit:
 		out.Kind = "submit"
-		if in.App != nil {
-			out.App = in.App.Marshal()
+		d := submitDataOf(in)
+		out.App, d.App = d.App, nil
+		data = d
+	case core.SubmitAll:
+		out.Kind = "submit-all"
+		all := []submitData{}
+		for _, one := range in.All {
+			all = append(all, submitDataOf(one))
 		}
-		data = submitData{in.KeepInstances, in.Force, in.Standing}
+		data = all
 	default:
 		if out.Kind = kindOf(in); out.Kind == "" {
 			return out, fmt.Errorf("input %T can't be recorded", in)
@@ -160,14 +188,22 @@ func (i *Input) Input() (core.Input, error) {
 		if err := json.Unmarshal(i.Data, &d); err != nil {
 			return nil, err
 		}
-		if len(i.App) == 0 {
-			return core.Submit{KeepInstances: d.KeepInstances, Force: d.Force, Standing: d.Standing}, nil
-		}
-		def, err := app.Parse(i.App)
-		if err != nil {
+		d.App = i.App
+		return d.submit()
+	case "submit-all":
+		var list []submitData
+		if err := json.Unmarshal(i.Data, &list); err != nil {
 			return nil, err
 		}
-		return core.Submit{App: def, KeepInstances: d.KeepInstances, Force: d.Force, Standing: d.Standing}, nil
+		var all core.SubmitAll
+		for _, d := range list {
+			one, err := d.submit()
+			if err != nil {
+				return nil, err
+			}
+			all.All = append(all.All, one)
+		}
+		return all, nil
 	}
 	parse := kinds[i.Kind]
 	if parse == nil {

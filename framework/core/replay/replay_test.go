@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/framework/core/replay"
 	"github.com/mesokit/mesokit/framework/sim"
@@ -166,4 +169,16 @@ func ExampleReplay() {
 	// Output:
 	// scale no such application: "web"
 	// 1 0 <nil>
+}
+
+func TestSeveralSubmissionsAreRecordedWithTheirDefinitions(t *testing.T) {
+	def, err := app.Parse([]byte(`{"name":"web","resources":{"cpus":1,"mem":64},"command":{"cmd":"serve"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := core.SubmitAll{All: []core.Submit{{App: def, Force: true}, {App: def, KeepInstances: true}}}
+	got, err := replay.RoundTrip(in)
+	if diff := cmp.Diff(core.Input(in), got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
 }
