@@ -4,7 +4,7 @@ GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 COUNT ?= 6
 
-.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper external clean
+.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper browser external clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -12,7 +12,7 @@ help: ## list the targets
 build: ## build the command line tool into bin/
 	$(GO) build -o bin/mesokit ./cmd/mesokit
 
-test: lint generate-check unit external zookeeper demo-check ## everything that CI checks
+test: lint generate-check unit external zookeeper browser demo-check ## everything that CI checks
 
 unit: ## all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
@@ -20,7 +20,7 @@ unit: ## all tests with the race detector
 
 lint: ## gofmt, tidy go.mod files, go vet, staticcheck; that other systems compile
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not gofmt-ed:"; echo "$$files"; exit 1; }
-	@for dir in . tools test/external; do $(GO) -C $$dir mod tidy -diff || exit 1; done
+	@for dir in . tools test/external test/browser; do $(GO) -C $$dir mod tidy -diff || exit 1; done
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	GOOS=darwin $(GO) build ./...
@@ -34,6 +34,9 @@ generate-check: ## fail if generated code is not current
 
 zookeeper: ## the tests that talk to a real ZooKeeper
 	./scripts/zookeeper-tests.sh
+
+browser: ## what pages in a real browser can do to our servers
+	./scripts/browser-tests.sh
 
 external: ## vet and test what needs heavy servers (etcd): a module of its own
 	$(GO) -C test/external vet ./...
