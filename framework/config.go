@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/user"
 	"slices"
 	"strconv"
 	"time"
@@ -41,7 +40,8 @@ type Config struct {
 	Roles []string
 	// Principal that the framework authenticates with; reservations and volumes bear it.
 	Principal string
-	// User that tasks run as; "" means that of this process.
+	// User that tasks run as unless their definition names another; "" means that of FrameworkInfo, or else of this process. The master
+	// keeps the user of the first registration until the framework is removed.
 	User string
 	// FailoverTimeout is how long the master keeps the tasks while no scheduler is subscribed. Default one week.
 	FailoverTimeout time.Duration
@@ -133,14 +133,10 @@ func (c *Config) complete() error {
 	if c.NoteHistory <= 0 {
 		c.NoteHistory = 10_000
 	}
-	if c.User == "" && c.FrameworkInfo.GetUser() == "" {
-		me, err := user.Current()
-		if err != nil {
-			return fmt.Errorf("framework.Config.User is empty, and that of this process is unknown: %w", err)
-		}
-		c.User = me.Username
-	}
 	c.FrameworkInfo = c.info()
+	if err := defaultUser(c.FrameworkInfo); err != nil {
+		return err
+	}
 	c.Core.Roles = c.FrameworkInfo.GetRoles()
 	c.Core.Principal = c.FrameworkInfo.GetPrincipal()
 	c.Core.ReservationRefinement = true
@@ -163,7 +159,7 @@ func (c *Config) info() *mesospb.FrameworkInfo {
 		info = proto.CloneOf(c.FrameworkInfo)
 	}
 	info.Name = &c.Name
-	if info.GetUser() == "" {
+	if c.User != "" {
 		info.User = &c.User
 	}
 	if c.Principal != "" {

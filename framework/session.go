@@ -186,11 +186,9 @@ func (t *term) askForFramework() (*core.FrameworkKnown, error) {
 		if t.ctx.Err() != nil {
 			return nil, context.Cause(t.ctx)
 		}
-		for _, no := range []error{transport.ErrUnauthorized, transport.ErrForbidden, transport.ErrNotFound, transport.ErrNotImplemented} {
-			if errors.Is(err, no) {
-				t.cfg.Log.Warn("the master does not say which frameworks it knows; taking this one for new", "error", err)
-				return nil, nil
-			}
+		if forbidden(err) {
+			t.cfg.Log.Warn("the master does not say which frameworks it knows; taking this one for new", "error", err)
+			return nil, nil
 		}
 		t.set(func(st *Status) { st.Trouble = "the master: " + err.Error() })
 		t.cfg.Log.Warn("cannot ask the master which frameworks it knows; trying again", "error", err)
@@ -200,6 +198,16 @@ func (t *term) askForFramework() (*core.FrameworkKnown, error) {
 			return nil, context.Cause(t.ctx)
 		}
 	}
+}
+
+// forbidden reports whether the master will not answer a question, however often it is asked.
+func forbidden(err error) bool {
+	for _, no := range []error{transport.ErrUnauthorized, transport.ErrForbidden, transport.ErrNotFound, transport.ErrNotImplemented} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *term) findFramework(ctx context.Context, m *operator.Master) (*core.FrameworkKnown, error) {

@@ -103,6 +103,9 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	}
 	id, ok := t.core.FrameworkID()
 	t.wg.Go(func() { t.begin(id == "" && ok && !f.cfg.AssumeNew) })
+	if id != "" {
+		t.wg.Go(func() { t.checkUser(id) })
+	}
 	t.loop()
 	t.wg.Wait()
 	return context.Cause(ctx)

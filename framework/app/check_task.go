@@ -162,11 +162,13 @@ func (c *Command) check(p *problems, at string, image bool) {
 		p.add(at+"/arguments", "without the entry point of an image", "use argv: arguments are passed to an image's entry point")
 	}
 	noZeroByte(p, at+"/cmd", c.Cmd)
-	noZeroByte(p, at+"/user", c.User)
 	for name, list := range map[string][]string{"/argv": c.Argv, "/arguments": c.Arguments} {
 		for i, word := range list {
 			noZeroByte(p, element(at+name, i), word)
 		}
+	}
+	if strings.TrimSpace(c.User) != c.User || strings.ContainsAny(c.User, ":/\x00\n") {
+		p.add(at+"/user", "is "+quoteShort(c.User), "give the name of a user, or leave it out for the framework's")
 	}
 	for i, u := range c.URIs {
 		path := element(at+"/uris", i)

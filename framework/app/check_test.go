@@ -28,6 +28,7 @@ func TestWhatMesosOrCommonSenseRefuses(t *testing.T) {
 	disk := func(fields string) string { return res(`"cpus": 1, "mem": 1, "role": "eng", "disk": ` + fields) }
 	for _, tc := range []struct{ doc, want string }{
 		{minimal(`"instances": 10000001`), "/instances: is 10000001"},
+		{`{"name": "web", "resources": {"cpus": 1, "mem": 32}, "command": {"cmd": "x", "user": " "}}`, "/command/user: is \" \""},
 		{minimal(`"daemon": true`, `"instances": 1`), "/instances: is 1 for a daemon"},
 		{minimal(`"daemon": true`, `"strategy": "mux"`), "/strategy: mux contradicts daemon"},
 		{minimal(`"strategy": 1`), "/strategy: is the number 1: give a string"},
