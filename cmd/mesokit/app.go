@@ -202,6 +202,8 @@ func placesOf(a *apiclient.App) int {
 
 func stateOfApp(a *apiclient.App) string {
 	switch {
+	case a.Trouble != "":
+		return "set aside"
 	case a.Removing:
 		return "is being removed"
 	case a.Deployment != "":
@@ -300,6 +302,9 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 		version += fmt.Sprintf(" (kept: %s)", strings.Trim(fmt.Sprint(a.Versions), "[]"))
 	}
 	lines := []string{fmt.Sprintf("%s: %s up, %s, %s", a.Name, upOf(&a.App), version, stateOfApp(&a.App))}
+	if a.Trouble != "" {
+		lines = []string{a.Name + ": " + a.Trouble, "its tasks are left alone; restore it from a backup, or forget it with mesokit app rm"}
+	}
 	if d := a.Last; d != nil {
 		line := fmt.Sprintf("deployment %d from version %d to %d: %s, %d of %d switched, %d ready", d.Number, d.From, d.To, d.State, d.Switched, max(a.Instances, len(tasks)), d.Ready)
 		if d.Text != "" {

@@ -120,6 +120,8 @@ func (w *waitOptions) await(ctx context.Context, cmd *cobra.Command, c *apiclien
 func (w *waitOptions) judge(a *apiclient.AppDetails) (bool, error) {
 	var err error
 	switch d := a.Last; {
+	case a.Trouble != "":
+		err = fmt.Errorf("%s is %s", a.Name, a.Trouble)
 	case a.Removing:
 		err = fmt.Errorf("%s is being removed", a.Name)
 	case a.Deployment == "canary":

@@ -143,8 +143,9 @@ func newStoreRestore() *cobra.Command {
 	var replace bool
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Put the state of a backup into a store", Args: cobra.ExactArgs(1),
-		Long: `restore puts the records of a backup into the store, all or nothing, and first checks that the backup is sound. Stop the
-schedulers that use the store before: they would not see the change. A scheduler that starts with the restored store takes up what runs: tasks
+		Long: `restore puts the records of a backup into the store, all or nothing, and first checks that the backup is sound. A scheduler
+that still runs on a shared store ends with an error then, since it does not know what is stored now; start it again. One that starts with
+the restored store takes up what runs: tasks
 that were launched after the backup are reported as orphans, tasks that have ended since are launched again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])

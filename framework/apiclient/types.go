@@ -27,6 +27,8 @@ type Status struct {
 	Orphans     int    `json:"orphans"`
 	Unanswered  int    `json:"unanswered"`
 	LastEvent   uint64 `json:"last_event"`
+	// Aside are applications whose stored records do not fit together: they are left alone.
+	Aside []core.Aside `json:"aside,omitempty"`
 }
 
 // Leader is who leads.
@@ -49,6 +51,7 @@ type App struct {
 	Removing   bool           `json:"removing,omitempty"`
 	Deployment string         `json:"deployment,omitempty"` // state of one that is under way
 	Changed    time.Time      `json:"changed"`
+	Trouble    string         `json:"trouble,omitempty"` // why it was set aside, and is left alone
 }
 
 // AppDetails is an application with its definition.

@@ -11,19 +11,6 @@ import (
 
 const impatient = `{"name":"web","resources":{"cpus":1,"mem":32},"command":{"cmd":"serve"},"retry":{"time":"10s","max_time":"20s"},"unreachable":{"replace_after":"60s"}}`
 
-// later lets time pass, in steps as the shell would be woken.
-func later(s *sim.Script, d time.Duration) {
-	for end := s.Now.Add(d); ; {
-		if s.Wake.IsZero() || s.Wake.After(end) {
-			s.Now = end
-			s.Step()
-			return
-		}
-		s.Now = s.Wake
-		s.Step()
-	}
-}
-
 func TestAWaitThatWasStoredByAWrongClockIsNoLongerThanItsPolicyAllows(t *testing.T) {
 	for name, step := range map[string]time.Duration{"back": -5 * time.Hour, "forth": 5 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +29,7 @@ func TestAWaitThatWasStoredByAWrongClockIsNoLongerThanItsPolicyAllows(t *testing
 			if i := s.Instance("web/0"); i.NotBefore > s.Now.Add(20*time.Second).UnixMilli() {
 				t.Fatalf("it waits until %v, and now it is %v", time.UnixMilli(i.NotBefore).UTC(), s.Now)
 			}
-			later(s, 21*time.Second)
+			s.Pass(21 * time.Second)
 			s.Offer("a1", "cpus:4;mem:1024")
 			if i := s.Instance("web/0"); i.Live() == nil {
 				t.Errorf("it was not launched again: %+v", i)
@@ -64,7 +51,7 @@ func TestATaskThatIsCutOffIsReplacedInTimeAlthoughTheClockWasSetBack(t *testing.
 	}
 	s.Step()
 	s.Register("fw")
-	later(s, 70*time.Second)
+	s.Pass(70 * time.Second)
 	if i := s.Instance("web/0"); len(i.Detached) != 1 {
 		t.Errorf("not replaced after 70 s: %+v %+v", i, i.Task)
 	}
@@ -90,7 +77,7 @@ func TestTheWallClockIsForPeopleAndForMaintenanceOnly(t *testing.T) {
 	if !snap.App("web").Changed.Before(s.Now.Add(-2 * time.Hour)) {
 		t.Errorf("changed at %v", snap.App("web").Changed)
 	}
-	later(s, 11*time.Second)
+	s.Pass(11 * time.Second)
 	s.Notes = nil
 	s.Offer("a1", "cpus:4;mem:1024")
 	if s.Instance("web/0").Live() == nil {

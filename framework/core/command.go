@@ -37,6 +37,9 @@ func (c *Core) command(in Command) (string, error) {
 	case Replace:
 		return c.replace(in)
 	case Remove:
+		if a := c.aside[in.App]; a != nil {
+			return c.removeAside(a), nil
+		}
 		a, err := c.app(in.App)
 		if err != nil {
 			return "", err
@@ -65,6 +68,8 @@ func (c *Core) command(in Command) (string, error) {
 func (c *Core) app(name string) (*appState, error) {
 	a := c.byName[name]
 	switch {
+	case c.aside[name] != nil:
+		return nil, c.aside[name].Refusal()
 	case a == nil:
 		return nil, fmt.Errorf("%w: %q", ErrNoApp, name)
 	case a.rec.Removing:
@@ -137,6 +142,9 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 		return nil, fmt.Errorf("%w: the definition of %q has %d bytes, more than a store takes; pass large data by URI", ErrInvalid, name, len(data))
 	}
 	old := c.byName[name]
+	if c.aside[name] != nil {
+		return "", c.aside[name].Refusal()
+	}
 	if old == nil {
 		v, err := c.newVersion(1, in.App)
 		if err != nil {

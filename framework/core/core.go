@@ -42,7 +42,10 @@ type Core struct {
 	ask     asking
 	orphans orphans
 	drains  drains
-	garbage map[string]*garbage
+	aside   map[string]*Aside // by name
+	// warnings of what could not be restored, for the first Apply.
+	warnings []Note
+	garbage  map[string]*garbage
 	// leftovers is what snapshots show of the garbage, as long as that is not dirty.
 	leftovers    []Leftover
 	garbageDirty bool
@@ -118,7 +121,7 @@ func New(cfg Config) *Core {
 	cfg.complete()
 	c := &Core{
 		cfg: cfg, byName: map[string]*appState{}, tasks: map[string]place{}, agents: map[string]*agent{},
-		placed: placement.NewPlaced(), book: placement.NewBook(cfg.Book), mute: map[string]bool{}, garbage: map[string]*garbage{},
+		placed: placement.NewPlaced(), book: placement.NewBook(cfg.Book), mute: map[string]bool{}, garbage: map[string]*garbage{}, aside: map[string]*Aside{},
 		home: cfg.HomeRegion, epoch: 1, marked: map[instanceRef]bool{},
 	}
 	if c.cfg.Placer == nil {
@@ -165,6 +168,10 @@ func (c *Core) begin(now time.Time) {
 	}
 	c.out = &Effects{}
 	c.version++
+	for _, n := range c.warnings {
+		c.note(n)
+	}
+	c.warnings = nil
 	if c.fw.Epoch == "" {
 		c.fw.Epoch = epochName(c.cfg.Seed, uint64(now.UnixNano()))
 		c.fwDirty = true

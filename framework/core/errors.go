@@ -23,6 +23,8 @@ var (
 	ErrGuarded = errors.New("the stored state does not belong to this framework")
 	// ErrNotGuarded: there is nothing to resolve.
 	ErrNotGuarded = errors.New("nothing to resolve")
+	// ErrAside: the application's stored records do not fit together; see Aside.
+	ErrAside = errors.New("set aside")
 	// ErrInvalid: the command makes no sense.
 	ErrInvalid = errors.New("invalid command")
 )

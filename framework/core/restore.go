@@ -13,6 +13,9 @@ import (
 // Restore makes a core from stored records: those of one List(""), in any order; records of keys that are not the core's are ignored. The error is a
 // *RecordError, which wraps the store's *CorruptError or *NewerVersionError; nothing is lost by it, since nothing is written.
 //
+// An application whose records are damaged, or do not fit together, is no reason not to start: it is set aside, see Aside. What is stored of an agent is
+// only what offers tell again, so that it may be damaged.
+//
 // Restore is New where there are no records.
 func Restore(now time.Time, cfg Config, records []store.Record) (*Core, error) {
 	c := New(cfg)
@@ -21,13 +24,15 @@ func Restore(now time.Time, cfg Config, records []store.Record) (*Core, error) {
 	records = slices.Clone(records)
 	slices.SortFunc(records, func(a, b store.Record) int { return strings.Compare(a.Key, b.Key) })
 	for _, rec := range records {
-		if err := r.take(rec); err != nil {
+		if err := r.take(rec); err != nil && !r.setAside(rec.Key, err) && !r.without(rec.Key, err) {
 			return nil, err
 		}
 	}
-	if err := r.finish(); err != nil {
+	if err := r.connect(); err != nil {
 		return nil, err
 	}
+	r.leaveAside(records)
+	r.finish()
 	return c, nil
 }
 
@@ -108,32 +113,47 @@ func (r *restorer) take(rec store.Record) error {
 	return nil
 }
 
-func (r *restorer) finish() error {
+// connect gives applications their versions, and finds what is missing.
+func (r *restorer) connect() error {
 	c := r.core
 	for _, a := range c.apps {
-		for _, vr := range r.versions[a.rec.Name] {
-			def, err := app.Parse(vr.App)
-			if err != nil {
-				return &RecordError{Key: versionKey(a.rec.Name, vr.Number), Err: err}
-			}
-			v, err := c.newVersion(vr.Number, def)
-			if err != nil {
-				return &RecordError{Key: versionKey(a.rec.Name, vr.Number), Err: err}
-			}
-			v.created = vr.Created
-			a.versions[vr.Number] = v
-		}
-		for _, n := range []uint32{a.rec.Version, a.rec.Base} {
-			if a.versions[n] == nil {
-				return &RecordError{Key: keyApp + a.rec.Name, Field: "version", Value: fmt.Sprint(n), Want: "a version that is stored too"}
-			}
+		if err := r.connectVersions(a); err != nil && !r.setAside(keyApp+a.rec.Name, err) {
+			return err
 		}
 	}
 	for _, i := range r.instances {
-		a := c.byName[i.App]
-		if a == nil {
-			return &RecordError{Key: instanceKey(i.App, i.Index), Field: "application", Value: i.App, Want: "one that is stored too"}
+		if key := instanceKey(i.App, i.Index); c.byName[i.App] == nil {
+			r.setAside(key, &RecordError{Key: key, Field: "application", Value: i.App, Want: "one that is stored too"})
 		}
+	}
+	return nil
+}
+
+func (r *restorer) connectVersions(a *appState) error {
+	for _, vr := range r.versions[a.rec.Name] {
+		def, err := app.Parse(vr.App)
+		if err != nil {
+			return &RecordError{Key: versionKey(a.rec.Name, vr.Number), Err: err}
+		}
+		v, err := r.core.newVersion(vr.Number, def)
+		if err != nil {
+			return &RecordError{Key: versionKey(a.rec.Name, vr.Number), Err: err}
+		}
+		v.created = vr.Created
+		a.versions[vr.Number] = v
+	}
+	for _, n := range []uint32{a.rec.Version, a.rec.Base} {
+		if a.versions[n] == nil {
+			return &RecordError{Key: keyApp + a.rec.Name, Field: "version", Value: fmt.Sprint(n), Want: "a version that is stored too"}
+		}
+	}
+	return nil
+}
+
+func (r *restorer) finish() {
+	c := r.core
+	for _, i := range r.instances {
+		a := c.byName[i.App]
 		if i.Version == 0 || a.versions[i.Version] == nil {
 			i.Version = a.rec.Base
 		}
@@ -161,7 +181,6 @@ func (r *restorer) finish() error {
 		})
 		c.kick(a)
 	}
-	return nil
 }
 
 func (r *restorer) index(a *appState, i *Instance) {

@@ -61,7 +61,9 @@ type Snapshot struct {
 	Offers     int    // in hand
 	Seq        uint64 // of the last note
 	Apps       []*App // by name
-	Orphans    []Orphan
+	// Aside are applications that could not be restored, by name.
+	Aside   []Aside
+	Orphans []Orphan
 	// Leftovers are what instances that are gone have left on agents that have not been offered since.
 	Leftovers []Leftover
 
@@ -128,6 +130,16 @@ func (s *Snapshot) App(name string) *App {
 	return nil
 }
 
+// AsideOf returns an application that was set aside, nil if there is none of that name.
+func (s *Snapshot) AsideOf(name string) *Aside {
+	for k := range s.Aside {
+		if s.Aside[k].App == name {
+			return &s.Aside[k]
+		}
+	}
+	return nil
+}
+
 // Wall returns a time of a task or instance as the wall clock has it.
 func (s *Snapshot) Wall(ms int64) time.Time { return fromMS(ms).Add(s.Ahead) }
 
@@ -150,6 +162,7 @@ func (c *Core) Snapshot() *Snapshot {
 		}
 		s.Apps = append(s.Apps, a.view)
 	}
+	s.Aside = c.asides()
 	c.showAgents()
 	s.agents = c.views
 	if c.orphans.dirty {

@@ -79,6 +79,9 @@ func (o *orphans) leave(t *Task) {
 // unknownTask handles a report of a task that is not in the books.
 func (c *Core) unknownTask(id string, e Event, s *mesospb.TaskStatus) {
 	c.ask.answered(id)
+	if c.asideTask(id) {
+		return
+	}
 	if memberOver(e) || e == SawUnknown {
 		if o := c.orphans.get(id); o != nil && o.confirmed {
 			c.note(Note{Kind: NoteOrphan, Index: -1, Task: o.TaskID, Agent: o.Agent, State: "gone", Text: "unknown task is over: " + reasonOf(s)})

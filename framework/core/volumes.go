@@ -275,6 +275,9 @@ func (c *Core) ours(r *mesospb.Resource) bool {
 
 // reservedInUse reports whether an instance is bound to the agent, which may need the reservations there.
 func (c *Core) reservedInUse(agent string) bool {
+	if len(c.aside) > 0 { // nobody knows what belongs to those
+		return true
+	}
 	for _, a := range c.apps {
 		for _, v := range a.versions {
 			if v.volumes {
@@ -321,6 +324,9 @@ const (
 func (c *Core) uninstall(force bool) (string, error) {
 	if c.fw.Uninstall == tearingDown || c.fw.Uninstall == uninstalled {
 		return "", ErrRemoving
+	}
+	for _, a := range c.asides() {
+		return "", a.Refusal()
 	}
 	c.fw.Uninstall = uninstalling
 	c.fwDirty = true

@@ -10,7 +10,7 @@ import (
 )
 
 // Standalone is the elector of a scheduler without competitors: it leads at once and until the end. Its terms have no fencing
-// token; a lock, such as that of store/bolt, must keep a second one away.
+// token of their own (see store.WithFence); a lock, such as that of store/bolt, must keep a second one away.
 type Standalone struct{}
 
 // Run implements Elector.

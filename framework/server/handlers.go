@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 func getStatus(q *request) (any, error) {
 	s := q.server.engine.Snapshot()
 	return statusView{Status: q.server.engine.Status(), FrameworkID: s.FrameworkID, Connected: s.Connected, Guarded: s.Guard != nil,
-		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Unanswered: s.Unanswered, LastEvent: s.Seq}, nil
+		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside}, nil
 }
 
 func getReadiness(q *request) (any, error) {
@@ -36,8 +37,24 @@ func getReadiness(q *request) (any, error) {
 
 func listApps(q *request) (any, error) {
 	p := newPager[appView](q)
-	for _, a := range q.server.engine.Snapshot().Apps {
-		if !p.add(a.Name, func() appView { return viewApp(a) }) {
+	s := q.server.engine.Snapshot()
+	names := make([]string, 0, len(s.Apps)+len(s.Aside))
+	for _, a := range s.Apps {
+		names = append(names, a.Name)
+	}
+	for _, a := range s.Aside {
+		names = append(names, a.App)
+	}
+	if len(s.Aside) > 0 {
+		slices.Sort(names)
+	}
+	for _, name := range names {
+		if !p.add(name, func() appView {
+			if a := s.App(name); a != nil {
+				return viewApp(a)
+			}
+			return viewAside(s.AsideOf(name))
+		}) {
 			break
 		}
 	}
@@ -50,10 +67,16 @@ func (q *request) theApp() (*core.Snapshot, *core.App, error) {
 	if a := s.App(name); a != nil {
 		return s, a, nil
 	}
+	if a := s.AsideOf(name); a != nil {
+		return nil, nil, a.Refusal()
+	}
 	return nil, nil, fmt.Errorf("%w: %q", core.ErrNoApp, name)
 }
 
 func getApp(q *request) (any, error) {
+	if a := q.server.engine.Snapshot().AsideOf(q.PathValue("app")); a != nil {
+		return appDetails{appView: viewAside(a), Definition: a.Definition}, nil
+	}
 	_, a, err := q.theApp()
 	if err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ var kinds = []struct {
 	{core.ErrRemoving, http.StatusConflict, "removing"},
 	{core.ErrGuarded, http.StatusConflict, "guarded"},
 	{core.ErrNotGuarded, http.StatusConflict, "not-guarded"},
+	{core.ErrAside, http.StatusConflict, "set-aside"},
 	{core.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{framework.ErrNotRunning, http.StatusServiceUnavailable, "not-running"},
 	{framework.ErrInterrupted, http.StatusServiceUnavailable, "interrupted"},

@@ -492,3 +492,29 @@ func TestTheDocumentNamesEveryOperationOnce(t *testing.T) {
 		t.Errorf("only %d operations: %v", len(ids), slices.Sorted(maps.Keys(ids)))
 	}
 }
+
+// snapshotted is an engine whose snapshot is given.
+type snapshotted struct {
+	server.Engine
+	snap *core.Snapshot
+}
+
+func (e snapshotted) Snapshot() *core.Snapshot { return e.snap }
+
+func TestAnAppThatIsSetAsideIsShownWithItsTrouble(t *testing.T) {
+	snap := &core.Snapshot{Apps: []*core.App{{Name: "api"}, {Name: "web"}}, Aside: []core.Aside{{App: "db", Why: "its version is missing", Definition: []byte(`{"name":"db"}`)}}}
+	s, err := server.New(snapshotted{idle(t, framework.Status{Running: true, Leading: true}), snap}, server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/v1/apps": `"name":"db"`, "/v1/apps?limit=1&after=api": `"trouble":"set aside: its version is missing"`, "/v1/apps/db": `"definition":{"name":"db"}`,
+		"/v1/status": `"aside":[{"app":"db","why":"its version is missing"`, "/v1/apps/db/instances/0": `set-aside`,
+	} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s; want %s", path, w.Code, w.Body, want)
+		}
+	}
+}

@@ -25,6 +25,8 @@ type statusView struct {
 	Orphans     int    `json:"orphans"`    // see /v1/orphans
 	Unanswered  int    `json:"unanswered"` // tasks that the master was asked for
 	LastEvent   uint64 `json:"last_event"`
+	// Aside are applications that could not be restored.
+	Aside []core.Aside `json:"aside,omitempty"`
 }
 
 type appView struct {
@@ -40,6 +42,11 @@ type appView struct {
 	Removing   bool           `json:"removing,omitempty"`
 	Deployment string         `json:"deployment,omitempty"` // its state, if it is not over
 	Changed    time.Time      `json:"changed"`
+	Trouble    string         `json:"trouble,omitempty"` // why it was set aside, and is left alone
+}
+
+func viewAside(a *core.Aside) appView {
+	return appView{Name: a.App, Tasks: map[string]int{}, Trouble: "set aside: " + a.Why}
 }
 
 func viewApp(a *core.App) appView {

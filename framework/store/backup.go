@@ -127,10 +127,10 @@ type RestoreOptions struct {
 }
 
 // Restore reads a whole backup, from any kind of store, checks it, and then puts its records into s in one batch: all or
-// nothing. Stop the schedulers that use the store first: they would not see the change. It returns ErrNotEmpty, *CorruptError,
-// *NewerVersionError and the errors of s.
+// nothing. It raises the fence: a scheduler that leads is refused with ErrFenced from then on, since it does not know what is
+// stored now. It returns ErrNotEmpty, *CorruptError, *NewerVersionError and the errors of s.
 func Restore(ctx context.Context, s Store, r io.Reader, opts RestoreOptions) (BackupInfo, error) {
-	var batch Batch
+	batch := Batch{RaiseFence: true}
 	info, err := ReadBackup(r, func(key string, value []byte) error {
 		batch.Ops = append(batch.Ops, Put(key, value))
 		return context.Cause(ctx)

@@ -92,6 +92,8 @@ func (b Batch) NextFence(highest Token) (Token, error) {
 	switch {
 	case b.ResetFence:
 		return b.Fence, nil
+	case b.RaiseFence:
+		return highest + 1, nil
 	case b.Fence == 0:
 		return highest, nil
 	case b.Fence < highest:

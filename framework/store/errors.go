@@ -12,7 +12,7 @@ var (
 	// ErrConflict is what a *ConflictError is.
 	ErrConflict = errors.New("the record has changed")
 	// ErrFenced is what a *FencedError is.
-	ErrFenced = errors.New("another leader has taken over")
+	ErrFenced = errors.New("another leader has taken over, or the store was restored")
 	// ErrCompacted is what a *CompactedError is.
 	ErrCompacted = errors.New("the changes are not remembered any more; list again")
 	// ErrClosed is returned by calls on a store that was closed.
@@ -55,7 +55,7 @@ type FencedError struct {
 }
 
 func (e *FencedError) Error() string {
-	return fmt.Sprintf("refused the fencing token %d: a later leader with token %d has taken over (if the election service was set up anew, reset the store's fence)",
+	return fmt.Sprintf("refused the fencing token %d, as the store has seen %d: a later leader has taken over, or the store was restored; start again (if the election service was set up again, reset the store's fence)",
 		e.Token, e.Highest)
 }
 

@@ -76,6 +76,9 @@ type Batch struct {
 	// ResetFence makes Fence the greatest token even if it is smaller (or 0). It is for operators whose election service was set up
 	// anew and counts from the start again.
 	ResetFence bool
+	// RaiseFence makes a token the greatest that is greater than all before, so that who leads is refused from now on, and whoever is elected next is
+	// not. It goes without Fence.
+	RaiseFence bool
 }
 
 // Store is a transactional key-value store. Its methods may be called concurrently. They return

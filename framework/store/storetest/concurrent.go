@@ -192,7 +192,25 @@ func (s *suite) fences() {
 		s.Fatal(err)
 	}
 	s.refused(st, store.ErrFenced, store.Batch{Fence: 1})
-	s.holds(st, "", "a", "2", "b", "no token")
+	// Whoever is elected next passes, who leads does not.
+	unelected, err := store.WithFence(s.ctx, st, 0)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.commit(unelected, put("b", "of the same term"))
+	if _, err := st.Commit(s.ctx, store.Batch{RaiseFence: true, Ops: []store.Op{put("a", "raised")}}); err != nil {
+		s.Fatal(err)
+	}
+	s.refused(st, store.ErrFenced, store.Batch{Fence: 2})
+	s.refused(unelected, store.ErrFenced, store.Batch{Ops: []store.Op{put("b", "late")}})
+	if _, err := st.Commit(s.ctx, store.Batch{Fence: 3}); err != nil {
+		s.Fatal(err)
+	}
+	if unelected, err = store.WithFence(s.ctx, st, 0); err != nil {
+		s.Fatal(err)
+	}
+	s.commit(unelected, put("b", "again"))
+	s.holds(st, "", "a", "raised", "b", "again")
 }
 
 func (s *suite) contexts() {
