@@ -143,7 +143,7 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 	}
 	old := c.byName[name]
 	if c.aside[name] != nil {
-		return "", c.aside[name].Refusal()
+		return nil, c.aside[name].Refusal()
 	}
 	if old == nil {
 		v, err := c.newVersion(1, in.App)
