@@ -186,14 +186,21 @@ func newAgentState(o *agentOperating) *cobra.Command {
 	}
 }
 
+// unacknowledged is what the tasks are that an agent calls terminated: they have ended, and their framework has not acknowledged it yet. Their state is
+// the last one that was acknowledged.
+const unacknowledged = "ended, not acknowledged"
+
 func agentText(url string, self *agentpb.Response_GetAgent, s *agentpb.Response_GetState) string {
 	info := self.GetAgentInfo()
 	attributes, _ := resources.FormatAttributes(info.GetAttributes())
 	var tasks tally
 	used := new(resources.Quantities)
-	for _, t := range slices.Concat(s.GetGetTasks().GetPendingTasks(), s.GetGetTasks().GetQueuedTasks(), s.GetGetTasks().GetLaunchedTasks(), s.GetGetTasks().GetTerminatedTasks()) {
+	for _, t := range slices.Concat(s.GetGetTasks().GetPendingTasks(), s.GetGetTasks().GetQueuedTasks(), s.GetGetTasks().GetLaunchedTasks()) {
 		tasks.count(t.GetState().String())
 		used.Add(t.GetResources())
+	}
+	for range s.GetGetTasks().GetTerminatedTasks() { // they use nothing any more
+		tasks.count(unacknowledged)
 	}
 	lines := []string{
 		"agent       " + info.GetId().GetValue(),
@@ -236,9 +243,13 @@ func newAgentTasks(o *agentOperating) *cobra.Command {
 			}
 			return emitMessage(cmd, tasks, func() string {
 				t := newTable(cmd, "task", "name", "state", "framework", "resources", "since", "last")
-				for _, task := range slices.Concat(tasks.PendingTasks, tasks.QueuedTasks, tasks.LaunchedTasks, tasks.TerminatedTasks, tasks.CompletedTasks) {
+				for k, task := range slices.Concat(tasks.TerminatedTasks, tasks.PendingTasks, tasks.QueuedTasks, tasks.LaunchedTasks, tasks.CompletedTasks) {
 					since, last := lastStatus(task)
-					t.AppendRow(table.Row{task.GetTaskId().GetValue(), task.GetName(), task.GetState().String(), names[task.GetFrameworkId().GetValue()],
+					state := task.GetState().String()
+					if k < len(tasks.TerminatedTasks) {
+						state = unacknowledged
+					}
+					t.AppendRow(table.Row{task.GetTaskId().GetValue(), task.GetName(), state, names[task.GetFrameworkId().GetValue()],
 						quantities(task.GetResources()), ago(since), last})
 				}
 				return t.Render()

@@ -16,7 +16,7 @@ import (
 
 func newAppExplain() *cobra.Command {
 	return &cobra.Command{
-		Use: "explain [APP[/N]]", Short: "Say why instances do not run, offer by offer", Args: cobra.MaximumNArgs(1),
+		Use: "explain [APP[/N]]", Short: "Say why instances do not run, and what kept offers from fitting", Args: cobra.MaximumNArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
 			ctx := cmd.Context()
 			var list []apiclient.Why

@@ -250,7 +250,7 @@ func listAgents(q *request) (any, error) {
 		if !p.add(a.ID, func() agentView {
 			v := agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
 			for _, at := range a.Attributes {
-				v.Attributes = append(v.Attributes, resources.AttributeString(at))
+				v.Attributes = append(v.Attributes, at.GetName()+":"+resources.AttributeString(at))
 			}
 			return v
 		}) {
