@@ -110,7 +110,7 @@ type Disk struct {
 
 // Persistence identifies a persistent volume.
 type Persistence struct {
-	// ID tells the volumes of an application apart; see App.VolumeID for what Mesos gets to see. Default: data.
+	// ID tells the volumes of an application apart; see App.VolumeIDs for what Mesos gets to see. Default: data.
 	ID string `json:"id,omitempty"`
 	// Principal is who creates the volume. Empty: the framework's.
 	Principal string `json:"principal,omitempty" alias:"principle"`
@@ -312,6 +312,12 @@ type Launch struct {
 	// Volumes are the disks for App.Volumes, in that order: existing volumes, or disk to make one from. They are elements of Resources.
 	// Empty: they are looked for there.
 	Volumes []*mesospb.Resource
+	// VolumeIDs are the persistence ids of the volumes, in the order of App.VolumeIDs, for new ones and existing ones alike. Nil: App.VolumeIDs without
+	// a unique part.
+	VolumeIDs []string
+	// Owner labels the reservations that are made, so that they can be told from those of other instances: see resources.OwnerLabel. Reservations
+	// of other owners are not used. Empty: no label.
+	Owner string
 	// ReservationRefinement says whether the framework has that capability; without, the older format of reservations is used.
 	ReservationRefinement bool
 }

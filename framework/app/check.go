@@ -179,7 +179,7 @@ func (a *App) checkPorts(p *problems) {
 
 // checkVolumeIDs makes sure that Mesos can tell the volumes apart.
 func (a *App) checkVolumeIDs(p *problems) {
-	ids := map[string]bool{}
+	ids, all := map[string]bool{}, a.VolumeIDs(math.MaxInt32, "")
 	for path, t := range a.tasks() {
 		for i, d := range t.Resources.Disk {
 			if d.Persistence == nil {
@@ -187,7 +187,8 @@ func (a *App) checkVolumeIDs(p *problems) {
 			}
 			at := element(path+"/resources/disk", i) + "/persistence/id"
 			checkName(p, at, d.Persistence.ID, maxMemberName)
-			id := a.volumeID(t, d.Persistence.ID, math.MaxInt32)
+			id := all[0]
+			all = all[1:]
 			if len(id) > maxMesosID {
 				p.add(at, fmt.Sprintf("%s is too long together with the names before it", quoteShort(d.Persistence.ID)), "shorten one of them")
 			}

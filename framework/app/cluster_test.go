@@ -223,7 +223,11 @@ func (f *framework) pick(o *mesospb.Offer, a *app.App, instance int, existing bo
 	for i := range a.Tasks() {
 		l.TaskIDs = append(l.TaskIDs, fmt.Sprintf("%s.%d.%s.%d", a.Name, instance, time.Now().Format("150405.000000000"), i))
 	}
-	for _, v := range a.Volumes(instance, existing) {
+	var ids []string
+	if existing {
+		ids = a.VolumeIDs(instance, "")
+	}
+	for _, v := range a.Volumes(ids) {
 		var r *mesospb.Resource
 		for _, have := range rest {
 			if v.ID != "" && have.GetDisk().GetPersistence().GetId() == v.ID {

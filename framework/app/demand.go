@@ -20,7 +20,7 @@ var operators = map[Operator]placement.Operator{
 // placement.Task.Agent.
 func (a *App) Demand() *placement.Demand {
 	d := &placement.Demand{
-		Group: a.Name, Role: a.Resources.Role, Resources: a.amounts(), Volumes: a.Volumes(0, false),
+		Group: a.Name, Role: a.Resources.Role, Resources: a.amounts(), Volumes: a.Volumes(nil),
 		Constraints: a.placementConstraints(),
 	}
 	for _, port := range a.AllPorts() {
@@ -85,8 +85,8 @@ func alternatives(words []string) string {
 }
 
 // Volumes returns what the placement has to find for the persistent volumes of one instance, in order: disk for new ones, or, for an instance that
-// has run before, the existing ones, whatever their size.
-func (a *App) Volumes(instance int, existing bool) []placement.Volume {
+// has run before, the existing ones by their persistence ids, whatever their size.
+func (a *App) Volumes(existing []string) []placement.Volume {
 	var list []placement.Volume
 	for _, t := range a.tasks() {
 		for _, d := range t.Resources.Disk {
@@ -97,8 +97,8 @@ func (a *App) Volumes(instance int, existing bool) []placement.Volume {
 			if s := d.Source; s != nil {
 				v.Type, v.Root, v.Profile = s.wireType(), s.Root, s.Profile
 			}
-			if existing {
-				v.ID, v.MB = a.volumeID(t, d.Persistence.ID, instance), 0
+			if len(list) < len(existing) {
+				v.ID, v.MB = existing[len(list)], 0
 			}
 			list = append(list, v)
 		}

@@ -37,10 +37,10 @@ func TestDemandSumsUpTheInstance(t *testing.T) {
 	if d := cmp.Diff(want, a.Demand(), protocmp.Transform()); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]placement.Volume{{ID: "pod~b~data~4", Type: mesospb.Resource_DiskInfo_Source_MOUNT, Profile: "fast"}}, a.Volumes(4, true)); d != "" {
+	if d := cmp.Diff([]placement.Volume{{ID: "pod~b~data~4", Type: mesospb.Resource_DiskInfo_Source_MOUNT, Profile: "fast"}}, a.Volumes(a.VolumeIDs(4, ""))); d != "" {
 		t.Error("existing volumes:", d)
 	}
-	if d := cmp.Diff([]string{"pod~b~data~4"}, a.VolumeIDs(4)); d != "" {
+	if d := cmp.Diff([]string{"pod~b~data~4~7-x"}, a.VolumeIDs(4, "7-x")); d != "" {
 		t.Error("ids:", d)
 	}
 }

@@ -32,7 +32,7 @@ func launchOf(a *App) Launch {
 	for i := range a.Tasks() {
 		l.TaskIDs = append(l.TaskIDs, fmt.Sprint("task-", i))
 	}
-	for _, v := range a.Volumes(1, false) {
+	for _, v := range a.Volumes(nil) {
 		r := resources.NewDisk(v.MB, resources.WithAllocation(role))
 		if v.Type != mesospb.Resource_DiskInfo_Source_UNKNOWN {
 			resources.WithDiskSource((&DiskSource{Type: map[bool]string{true: "mount", false: "path"}[v.Type == mesospb.Resource_DiskInfo_Source_MOUNT],

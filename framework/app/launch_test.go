@@ -370,7 +370,7 @@ func TestWhatThePlacementFindsCanBeLaunched(t *testing.T) {
 			for run, want := range []string{"a", "a\na"} {
 				task := &placement.Task{ID: "pod-0", Demand: a.Demand()}
 				if run > 0 {
-					task.Volumes = a.Volumes(0, true)
+					task.Volumes = a.Volumes(a.VolumeIDs(0, ""))
 				}
 				var as placement.Assignment
 				for as.Task == nil {

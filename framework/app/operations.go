@@ -88,7 +88,8 @@ type builder struct {
 	disks    map[*Disk]*mesospb.Resource // the volumes as they are launched
 	reserve  []*mesospb.Resource
 	create   []*mesospb.Resource
-	ports    []Port // of the instance, with real numbers
+	ids      []string // of the volumes
+	ports    []Port   // of the instance, with real numbers
 	volumeOf []*mesospb.Resource
 }
 
@@ -125,6 +126,9 @@ func newBuilder(a *App, l *Launch) (*builder, error) {
 	if b.volumeOf, err = resources.Upgrade(l.Volumes); err != nil {
 		return nil, b.fail("the volumes are malformed", err)
 	}
+	if b.ids = l.VolumeIDs; b.ids == nil {
+		b.ids = a.VolumeIDs(l.Instance, "")
+	}
 	b.ports = slices.Clone(a.AllPorts())
 	if len(b.ports) != len(l.Ports) {
 		return nil, b.fail(fmt.Sprintf("%d port numbers for %d ports", len(l.Ports), len(b.ports)), nil)
@@ -147,7 +151,10 @@ func (b *builder) volumes() error {
 			if d.Persistence == nil {
 				continue
 			}
-			id := b.app.volumeID(t, d.Persistence.ID, b.l.Instance)
+			if i >= len(b.ids) {
+				return b.fail(fmt.Sprintf("%d ids for more volumes", len(b.ids)), nil)
+			}
+			id := b.ids[i]
 			r := b.findVolume(d, id)
 			if len(b.l.Volumes) > 0 {
 				r = nil
@@ -187,6 +194,9 @@ func (b *builder) findVolume(d *Disk, id string) *mesospb.Resource {
 			continue
 		}
 		if !d.Source.fits(r.GetDisk().GetSource()) || r.GetScalar().GetValue() < float64(d.Size) {
+			continue
+		}
+		if owner := resources.Owner(r); owner != "" && owner != b.l.Owner {
 			continue
 		}
 		ours, better := resources.ReservationRole(r) == b.role, best == nil
@@ -270,6 +280,7 @@ func (b *builder) reserved(r *mesospb.Resource) (*mesospb.Resource, error) {
 	if b.l.Principal != "" {
 		info.Principal = &b.l.Principal
 	}
+	info.Labels = resources.OwnerLabels(b.l.Owner)
 	list := resources.PushReservation([]*mesospb.Resource{r}, info)
 	b.reserve = append(b.reserve, resources.Clone(list[0]))
 	return list[0], nil
@@ -303,7 +314,7 @@ func (b *builder) take(what string, amounts []*mesospb.Resource, ports []Port) (
 		return nil, nil
 	}
 	amounts = resources.Sum(amounts)
-	got, ok := resources.Find(b.pool.Resources(), amounts, b.role)
+	got, ok := resources.FindWish(b.pool.Resources(), &resources.Wish{Resources: amounts, Role: b.role, Owner: b.l.Owner})
 	if !ok || !b.pool.Take(got) {
 		return nil, b.fail("the resources do not suffice for "+what, &resources.NotContainedError{Pool: b.pool.Resources(), Wanted: amounts})
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -128,35 +130,47 @@ func (a *App) AllPorts() []Port {
 	return list
 }
 
-// VolumeID returns the persistence id that Mesos gets to see for one volume of an instance: <application>~<id>~<instance>, or
-// <application>~<task>~<id>~<instance> in a group. No name contains ~, so that no two volumes get the same id. Member is -1 if there is no group.
-func (a *App) VolumeID(member int, id string, instance int) string {
-	if member >= 0 && member < len(a.Group) {
-		return a.volumeID(&a.Group[member].Task, id, instance)
-	}
-	return a.volumeID(&a.Task, id, instance)
-}
-
-func (a *App) volumeID(t *Task, id string, instance int) string {
-	for i := range a.Group {
-		if &a.Group[i].Task == t {
-			return fmt.Sprintf("%s~%s~%s~%d", a.Name, a.Group[i].Name, id, instance)
-		}
-	}
-	return fmt.Sprintf("%s~%s~%d", a.Name, id, instance)
-}
-
-// VolumeIDs returns the persistence ids of an instance's volumes in order.
-func (a *App) VolumeIDs(instance int) []string {
+// VolumeIDs returns the persistence ids that Mesos gets to see for the volumes of an instance, in order: <application>~<id>~<instance>~<unique>, or
+// <application>~<task>~<id>~<instance>~<unique> in a group. No name contains ~, so that no two volumes get the same id as long as unique is used once.
+// That matters: masters drop a CREATE with an id that is not unique, and go on with the LAUNCH behind it, on the volume that is there.
+// Without unique the ids are those that earlier versions gave.
+func (a *App) VolumeIDs(instance int, unique string) []string {
 	var ids []string
-	for _, t := range a.tasks() {
+	for k, t := range a.groupTasks() {
 		for _, d := range t.Resources.Disk {
-			if d.Persistence != nil {
-				ids = append(ids, a.volumeID(t, d.Persistence.ID, instance))
+			if d.Persistence == nil {
+				continue
 			}
+			parts := []string{a.Name, d.Persistence.ID, strconv.Itoa(instance)}
+			if k >= 0 {
+				parts = slices.Insert(parts, 1, a.Group[k].Name)
+			}
+			if unique != "" {
+				parts = append(parts, unique)
+			}
+			id := strings.Join(parts, "~")
+			if len(id) > maxMesosID && unique != "" { // definitions of earlier versions may have names that long
+				id = fmt.Sprintf("%s~%d", unique, len(ids))
+			}
+			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// groupTasks yields the tasks of an instance with their place in the group, -1 if there is none.
+func (a *App) groupTasks() iter.Seq2[int, *Task] {
+	return func(yield func(int, *Task) bool) {
+		if len(a.Group) == 0 {
+			yield(-1, &a.Task)
+			return
+		}
+		for i := range a.Group {
+			if !yield(i, &a.Group[i].Task) {
+				return
+			}
+		}
+	}
 }
 
 // portVariable is the environment variable with the number of a named port.

@@ -40,12 +40,7 @@ func (c *Core) command(in Command) (string, error) {
 		if a := c.aside[in.App]; a != nil {
 			return c.removeAside(a), nil
 		}
-		a, err := c.app(in.App)
-		if err != nil {
-			return "", err
-		}
-		c.remove(a)
-		return "removing " + in.App, nil
+		return c.removeApp(in)
 	case Pause:
 		return c.steerDeployment(in.App, "paused", DeploymentPaused, DeploymentRunning, DeploymentCanary)
 	case Resume:
@@ -62,6 +57,26 @@ func (c *Core) command(in Command) (string, error) {
 		return "", ErrNotGuarded
 	}
 	return "", fmt.Errorf("%w: %T", ErrInvalid, in)
+}
+
+func (c *Core) removeApp(in Remove) (string, error) {
+	a, err := c.app(in.App)
+	if in.Force && (a != nil || c.byName[in.App] != nil) {
+		a = c.byName[in.App]
+	} else if in.Force {
+		if what := c.giveUp(in.App); len(what) > 0 {
+			return withWhat(in.App+" is removed", what), nil
+		}
+	}
+	if a == nil {
+		return "", err
+	}
+	c.remove(a, in.Force)
+	if !in.Force {
+		c.probeAgents()
+		return "removing " + in.App, nil
+	}
+	return withWhat("removing "+in.App, c.giveUp(in.App)), nil
 }
 
 // app returns an application that commands may be given to.
@@ -229,7 +244,7 @@ func (c *Core) update(a *appState, in Submit, change app.Change, v *version) str
 	return text
 }
 
-func newVolumes(a *app.App) bool { return len(a.VolumeIDs(0)) > 0 }
+func newVolumes(a *app.App) bool { return len(a.VolumeIDs(0, "")) > 0 }
 
 // rearm sets timers anew that depend on policies.
 func (c *Core) rearm(a *appState) {

@@ -45,14 +45,13 @@ type Core struct {
 	aside   map[string]*Aside // by name
 	// warnings of what could not be restored, for the first Apply.
 	warnings []Note
-	garbage  map[string]*garbage
-	// leftovers is what snapshots show of the garbage, as long as that is not dirty.
-	leftovers    []Leftover
-	garbageDirty bool
-	timers       timers
-	noteSeq      uint64
-	epoch        uint32 // of snapshots
-	version      uint64 // counts Applies, for readers
+	// What instances keep by its names, and what others have left behind: see volumes.go.
+	owned     map[string]instanceRef
+	leftovers leftovers
+	timers    timers
+	noteSeq   uint64
+	epoch     uint32 // of snapshots
+	version   uint64 // counts Applies, for readers
 
 	// The fields below live during one Apply.
 	now    int64
@@ -109,9 +108,10 @@ type version struct {
 // agent is what is known of an agent.
 type agent struct {
 	*placement.Agent
-	uses   int  // tasks and volumes of ours: while there are any, it is stored
-	stored bool // a record exists
-	seen   bool // offered in this session
+	uses   int    // tasks and volumes of ours: while there are any, it is stored
+	stored bool   // a record exists
+	seen   bool   // offered in this session
+	fate   string // what the master last said of one that is not seen
 	// changed: the next snapshot makes a view of it, see agentChanged.
 	changed bool
 }
@@ -121,7 +121,7 @@ func New(cfg Config) *Core {
 	cfg.complete()
 	c := &Core{
 		cfg: cfg, byName: map[string]*appState{}, tasks: map[string]place{}, agents: map[string]*agent{},
-		placed: placement.NewPlaced(), book: placement.NewBook(cfg.Book), mute: map[string]bool{}, garbage: map[string]*garbage{}, aside: map[string]*Aside{},
+		placed: placement.NewPlaced(), book: placement.NewBook(cfg.Book), mute: map[string]bool{}, owned: map[string]instanceRef{}, aside: map[string]*Aside{},
 		home: cfg.HomeRegion, epoch: 1, marked: map[instanceRef]bool{},
 	}
 	if c.cfg.Placer == nil {
@@ -132,6 +132,7 @@ func New(cfg Config) *Core {
 	c.ask.init()
 	c.orphans.init()
 	c.drains.init()
+	c.leftovers.init()
 	return c
 }
 
@@ -224,7 +225,9 @@ func (c *Core) event(e *schedulerpb.Event) {
 	case schedulerpb.Event_OFFERS:
 		c.offered(e.GetOffers().GetOffers())
 	case schedulerpb.Event_RESCIND:
-		c.book.Rescind(e.GetRescind().GetOfferId().GetValue())
+		if id := e.GetRescind().GetOfferId().GetValue(); !c.book.Rescind(id) {
+			c.notCleaned(id)
+		}
 	case schedulerpb.Event_UPDATE:
 		c.status(e.GetUpdate().GetStatus())
 	case schedulerpb.Event_INVERSE_OFFERS:
@@ -388,14 +391,11 @@ func (c *Core) flush() {
 	}
 }
 
-func (c *Core) put(key string, s store.Schema, v any) { c.write(store.Put(key, seal(s, v))) }
-
-func (c *Core) del(key string) { c.write(store.Delete(key)) }
-
-func (c *Core) write(op store.Op) {
-	c.garbageDirty = c.garbageDirty || strings.HasPrefix(op.Key, keyGarbage)
-	c.out.Writes = append(c.out.Writes, op)
+func (c *Core) put(key string, s store.Schema, v any) {
+	c.out.Writes = append(c.out.Writes, store.Put(key, seal(s, v)))
 }
+
+func (c *Core) del(key string) { c.out.Writes = append(c.out.Writes, store.Delete(key)) }
 
 func (c *Core) call(call *schedulerpb.Call) { c.out.Calls = append(c.out.Calls, call) }
 
@@ -503,6 +503,7 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 		c.agentChanged(id)
 	}
 	c.resetOffers()
+	c.notCleaned("")
 	c.note(Note{Kind: NoteFramework, Index: -1, State: "subscribed", Text: "subscribed as " + id})
 	if c.fw.Uninstall == tearingDown {
 		c.call(teardownCall())
@@ -532,6 +533,9 @@ func (c *Core) disconnected() {
 func (c *Core) callFailed(f CallFailed) {
 	switch f.Call.GetType() {
 	case schedulerpb.Call_ACCEPT:
+		for _, id := range f.Call.GetAccept().GetOfferIds() {
+			c.notCleaned(id.GetValue())
+		}
 		if c.connected {
 			// The offers, if the master has not taken them, would stay with us for good. If it has, it ignores this.
 			c.call(declineCall(f.Call.GetAccept().GetOfferIds(), c.shortRefusal()))

@@ -207,7 +207,10 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 	default:
 		i.NotBefore = 0 // its agent is gone: not its fault
 	}
-	c.unbindFailed(a, i, t)
+	c.unbindFailed(i, t)
+	if t.State == Lost {
+		c.lookFor(i)
+	}
 	if c.unwanted(a, i) {
 		c.kick(a)
 		return

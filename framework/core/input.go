@@ -98,8 +98,14 @@ type Replace struct {
 	Index int
 }
 
-// Remove kills all instances, destroys their volumes and forgets the application.
-type Remove struct{ App string }
+// Remove kills all instances, destroys their volumes, gives their reservations back and forgets the application. What can't be reached waits for that:
+// tasks keep the application, volumes and reservations are Leftovers of the snapshot.
+type Remove struct {
+	App string
+	// Force gives up what is on agents that are cut off or not offered: see Leftover. It also takes applications that are being removed, or are removed
+	// and have left something.
+	Force bool
+}
 
 // Pause stops a deployment from going on to further instances.
 type Pause struct{ App string }
@@ -149,7 +155,7 @@ const (
 
 // Uninstall removes all applications with their volumes and reservations and then the framework. It can't be undone.
 type Uninstall struct {
-	// Force gives up on volumes and reservations that have not been offered yet.
+	// Force gives up what is on agents that are cut off or not offered.
 	Force bool
 }
 

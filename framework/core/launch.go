@@ -16,10 +16,14 @@ import (
 
 // place brings waiting instances and offers together and launches what fits.
 func (c *Core) place() {
-	if !c.connected || !c.placeAgain || c.guard != nil || c.fw.Uninstall != "" {
+	if !c.connected || !c.placeAgain || c.guard != nil {
 		return
 	}
 	c.placeAgain = false
+	if c.fw.Uninstall != "" {
+		c.unfit()
+		return
+	}
 	averse := c.averse()
 	for range 1000 { // each round but the last launches something
 		offers := c.book.Offers()
@@ -36,8 +40,8 @@ func (c *Core) place() {
 			Averse: averse, Awaits: c.awaits,
 		})
 		c.holds = res.Holds
-		c.explain(res.Unplaced, where)
-		if c.launch(res.Assignments, where) == 0 || !more {
+		roams := c.explain(res.Unplaced, where)
+		if c.launch(res.Assignments, where) == 0 && !roams || !more && !roams {
 			c.unfit()
 			return
 		}
@@ -115,12 +119,14 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 				break
 			}
 			v := a.versionOf(i.Version)
-			t := &placement.Task{ID: instanceKey(a.rec.Name, k), Demand: v.demand, Agent: i.Pin}
+			t := &placement.Task{ID: instanceKey(a.rec.Name, k), Demand: v.demand, Agent: i.Pin, Owner: i.Owner}
 			if len(i.Volumes) > 0 {
-				t.Volumes = v.app.Volumes(k, true)
+				t.Volumes = v.app.Volumes(i.volumeIDs())
+			} else if i.Pin == "" && here[i.Reserved] && !i.roams {
+				t.Agent = i.Reserved
 			}
 			where[t] = instanceRef{a, k}
-			if i.Pin != "" {
+			if t.Agent != "" {
 				bound = append(bound, t)
 			} else {
 				free = append(free, t)
@@ -132,8 +138,9 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 	return append(bound, free...), where, more
 }
 
-// explain keeps what a cycle says about tasks that have to wait. Where it has seen but a part of what there is, survey tells the whole.
-func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef) {
+// explain keeps what a cycle says about tasks that have to wait. Where it has seen but a part of what there is, survey tells the whole. It reports
+// whether some may be tried elsewhere.
+func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]instanceRef) (roams bool) {
 	part := len(unplaced) > 0 && c.book.Declined() > 0
 	for _, u := range unplaced {
 		ref, ok := where[u.Task]
@@ -145,6 +152,11 @@ func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]
 			continue
 		}
 		ref.app.changed = true
+		if i.Pin == "" && u.Task.Agent != "" {
+			c.editQuietly(ref.app, ref.index).roams = true
+			roams = true
+			continue
+		}
 		if ref.app.daemon() && !fits(u.Why) {
 			c.drop(ref.app, c.edit(ref.app, ref.index)) // not an agent for this daemon
 			continue
@@ -158,6 +170,7 @@ func (c *Core) explain(unplaced []placement.Unplaced, where map[*placement.Task]
 	if part {
 		c.surveyAt(c.surveyed + surveyEvery.Milliseconds())
 	}
+	return roams
 }
 
 // Offers that were refused come back at different times, so that no cycle may see them all.
@@ -353,7 +366,8 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	if ag == nil {
 		return nil, errors.New("unknown agent")
 	}
-	t := &Task{ID: c.newTaskID(i), Version: v.number, State: Launching, Agent: ag.ID, Ports: as.Ports, Launched: c.now, Changed: c.now}
+	id, number := c.newTaskID(i)
+	t := &Task{ID: id, Version: v.number, State: Launching, Agent: ag.ID, Ports: as.Ports, Launched: c.now, Changed: c.now}
 	ids := []string{t.ID}
 	if len(v.app.Group) > 0 {
 		ids = ids[:0]
@@ -362,9 +376,15 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 			t.Members = append(t.Members, Member{ID: ids[k]})
 		}
 	}
+	owner, volumes := i.Owner, i.volumeIDs()
+	fresh := v.keeps() && len(volumes) == 0 && i.Reserved != ag.ID
+	if fresh {
+		owner, volumes = t.ID, v.app.VolumeIDs(i.Index, number)
+	}
+	t.Owner = owner
 	ops, err := v.app.Operations(app.Launch{
 		TaskIDs: ids, Instance: i.Index, FrameworkID: c.fw.ID, AgentID: ag.ID, Hostname: ag.Hostname, Principal: c.cfg.Principal,
-		Resources: as.Resources, Ports: as.Ports, Volumes: as.Volumes, Role: as.Role, Version: v.hash, ReservationRefinement: c.cfg.ReservationRefinement,
+		Resources: as.Resources, Ports: as.Ports, Volumes: as.Volumes, VolumeIDs: volumes, Owner: owner, Role: as.Role, Version: v.hash, ReservationRefinement: c.cfg.ReservationRefinement,
 	})
 	if err != nil {
 		c.setOutcome(a, i, GivenUp)
@@ -385,13 +405,10 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	a.counts.add(i, +1)
 	c.indexTask(a, i.Index, t)
 	c.enter(a, t)
-	if v.volumes && len(i.Volumes) == 0 {
-		for _, id := range v.app.VolumeIDs(i.Index) {
-			i.Volumes = append(i.Volumes, Volume{ID: id})
-		}
-		i.Pin = ag.ID
-		c.reclaim(i)
-		c.useAgent(ag.ID, +1)
+	i.roams = false
+	if fresh {
+		c.unbind(i, true)
+		c.bind(a, i, ag.ID, owner, volumes)
 	}
 	c.arm(a, t)
 	c.watchReadiness(a, i, t)
@@ -401,10 +418,11 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 
 // newTaskID returns an id that no other task of this framework has or had: numbers are never used again, and other state directories have
 // other epochs.
-func (c *Core) newTaskID(i *Instance) string {
+func (c *Core) newTaskID(i *Instance) (id, number string) {
 	c.fw.Next++
 	c.fwDirty = true
-	return fmt.Sprintf("%s.%d.%s-%s", i.App, i.Index, strconv.FormatUint(c.fw.Next, 36), c.fw.Epoch)
+	number = strconv.FormatUint(c.fw.Next, 36) + "-" + c.fw.Epoch
+	return fmt.Sprintf("%s.%d.%s", i.App, i.Index, number), number
 }
 
 // memberID is the id of one task of a pod. Mesos allows 255 bytes.

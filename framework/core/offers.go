@@ -25,6 +25,7 @@ func (c *Core) offered(offers []*mesospb.Offer) {
 		ag := c.observe(o)
 		c.announced(ag, o)
 		c.book.Add(c.time, o)
+		c.sight(ag, o)
 		c.offerDaemons(ag)
 	}
 	c.placeAgain = true
@@ -51,7 +52,7 @@ func (c *Core) observe(o *mesospb.Offer) *agent {
 	if ag.stored && (was.Hostname != ag.Hostname || was.Region != ag.Region || was.Zone != ag.Zone || !sameAttributes(was.Attributes, ag.Attributes)) {
 		c.put(keyAgent+ag.ID, schemaAgent, recordOfAgent(ag.Agent))
 	}
-	ag.seen = true
+	ag.seen, ag.fate = true, ""
 	c.agentChanged(ag.ID)
 	c.placed.Observe(ag.Agent)
 	return ag
@@ -131,7 +132,9 @@ func (c *Core) unfit() {
 			}
 		}
 	}
-	c.cleanNeeds(free)
+	for agent := range c.leftovers.byAgent {
+		bound[agent] = true
+	}
 	aside := slices.DeleteFunc(slices.Clone(offers), func(o *placement.Offer) bool { return free[o.Role] || bound[o.Agent.ID] })
 	c.book.Unfit(offers, c.holds)
 	c.book.Aside(aside)

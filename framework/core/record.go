@@ -20,7 +20,7 @@ const (
 	keyVersion   = "version/"  // + name / number
 	keyInstance  = "instance/" // + name / number
 	keyAgent     = "agent/"    // + agent id, while something of ours is there
-	keyGarbage   = "garbage/"  // + agent id: volumes to destroy when it is offered
+	keyGarbage   = "garbage/"  // + agent id: what instances have left there, to be given back when it is offered
 )
 
 // The schemas of the records. A change of format raises the version and adds a migration.
@@ -30,7 +30,7 @@ var (
 	schemaVersion   = store.Schema{Kind: "core.version", Version: 1}
 	schemaInstance  = store.Schema{Kind: "core.instance", Version: 1}
 	schemaAgent     = store.Schema{Kind: "core.agent", Version: 1}
-	schemaGarbage   = store.Schema{Kind: "core.garbage", Version: 1}
+	schemaGarbage   = store.Schema{Kind: "core.garbage", Version: 2, Migrations: map[int]store.Migration{1: migrateGarbage}}
 )
 
 type frameworkRecord struct {
@@ -40,6 +40,8 @@ type frameworkRecord struct {
 	Notes uint64 `json:"notes"`        // upper bound of the notes' numbers used so far
 	// Uninstall is how far it is: "", uninstalling, tearing-down.
 	Uninstall string `json:"uninstall,omitempty"`
+	// Forced: Uninstall gives up what is on agents that are not offered.
+	Forced bool `json:"forced,omitempty"`
 	// Orphans says what becomes of unknown tasks: "", or kill after Resolve with ResolveKill.
 	Orphans string `json:"orphans,omitempty"`
 }
@@ -54,6 +56,7 @@ type appRecord struct {
 	Before     uint32      `json:"before,omitempty"`
 	LastNumber uint32      `json:"last_number"`
 	Removing   bool        `json:"removing,omitempty"`
+	Forced     bool        `json:"forced,omitempty"` // Removing gives up what is on agents that are cut off
 	Surge      int         `json:"surge,omitempty"`
 	Deployment *Deployment `json:"deployment,omitempty"` // the last one
 	Deployed   uint64      `json:"deployed,omitempty"`   // number of the last deployment
@@ -78,6 +81,7 @@ type taskRecord struct {
 	Failed   bool           `json:"failed,omitempty"`
 	Began    bool           `json:"began,omitempty"`
 	Agent    string         `json:"agent"`
+	Owner    string         `json:"owner,omitempty"`
 	Ports    []uint64       `json:"ports,omitempty"`
 	Members  []memberRecord `json:"members,omitempty"`
 	Launched int64          `json:"launched"`
@@ -104,6 +108,8 @@ type instanceRecord struct {
 	Outcome   Outcome       `json:"outcome,omitempty"`
 	Pin       string        `json:"pin,omitempty"`
 	Volumes   []Volume      `json:"volumes,omitempty"`
+	Owner     string        `json:"owner,omitempty"`
+	Reserved  string        `json:"reserved,omitempty"`
 }
 
 type agentRecord struct {
@@ -114,9 +120,7 @@ type agentRecord struct {
 }
 
 type garbageRecord struct {
-	Volumes []string `json:"volumes,omitempty"` // persistence ids
-	// Reserved: the agent may also have other reservations of ours, made for instances that are gone.
-	Reserved bool `json:"reserved,omitempty"`
+	Left []leftoverRecord `json:"left"`
 }
 
 func seal(s store.Schema, v any) []byte {
@@ -151,7 +155,7 @@ func (t *Task) record() *taskRecord {
 		return nil
 	}
 	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began,
-		Agent: t.Agent, Ports: t.Ports, Launched: t.Launched, Changed: t.Changed, Up: t.Up, Reason: t.Reason, Message: t.Message}
+		Agent: t.Agent, Owner: t.Owner, Ports: t.Ports, Launched: t.Launched, Changed: t.Changed, Up: t.Up, Reason: t.Reason, Message: t.Message}
 	for _, m := range t.Members {
 		r.Members = append(r.Members, memberRecord{m.ID, m.Last.String(), m.Health, m.Checked})
 	}
@@ -166,7 +170,7 @@ func (r *taskRecord) task() (*Task, error) {
 		return nil, &RecordError{Field: "task id", Want: "an id"}
 	}
 	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began,
-		Agent: r.Agent, Ports: r.Ports, Launched: r.Launched, Changed: r.Changed, Up: r.Up, Reason: r.Reason, Message: r.Message}
+		Agent: r.Agent, Owner: r.Owner, Ports: r.Ports, Launched: r.Launched, Changed: r.Changed, Up: r.Up, Reason: r.Reason, Message: r.Message}
 	for _, m := range r.Members {
 		e, ok := eventNamed(m.Last)
 		if !ok {
@@ -187,7 +191,7 @@ func eventNamed(name string) (Event, bool) {
 }
 
 func (i *Instance) record() instanceRecord {
-	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, Failure: i.LastFailure, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes}
+	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, Failure: i.LastFailure, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes, Owner: i.Owner, Reserved: i.Reserved}
 	for _, t := range i.Detached {
 		r.Detached = append(r.Detached, t.record())
 	}
@@ -195,7 +199,10 @@ func (i *Instance) record() instanceRecord {
 }
 
 func (r *instanceRecord) instance(app string, index int) (*Instance, error) {
-	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, LastFailure: r.Failure, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes}
+	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, LastFailure: r.Failure, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes, Owner: r.Owner, Reserved: r.Reserved}
+	if len(i.Volumes) > 0 && i.Reserved == "" { // a record of an earlier version
+		i.Reserved = i.Pin
+	}
 	var err error
 	if i.Task, err = r.Task.task(); err != nil {
 		return nil, err

@@ -103,12 +103,13 @@ func (r *restorer) take(rec store.Record) error {
 		c.agentChanged(rest)
 		c.placed.Observe(pa)
 	case keyGarbage:
-		g := &garbage{}
-		if err := unseal(schemaGarbage, rec, &g.garbageRecord); err != nil {
+		var g garbageRecord
+		if err := unseal(schemaGarbage, rec, &g); err != nil {
 			return err
 		}
-		c.garbage[rest] = g
-		c.garbageDirty = true
+		for _, l := range g.Left {
+			c.leftovers.add(&leftover{leftoverRecord: l, agent: rest})
+		}
 	}
 	return nil
 }
@@ -162,7 +163,7 @@ func (r *restorer) finish() {
 		a.inst.set(i.Index, i, c.epoch)
 		r.index(a, i)
 	}
-	for id := range c.garbage {
+	for id := range c.leftovers.byAgent {
 		c.useAgentRestored(id)
 	}
 	for _, a := range c.apps {
@@ -209,8 +210,9 @@ func (r *restorer) index(a *appState, i *Instance) {
 			}
 		}
 	}
-	if len(i.Volumes) > 0 {
-		c.useAgentRestored(i.Pin)
+	if i.Reserved != "" {
+		c.useAgentRestored(i.Reserved)
+		c.own(a, i)
 	}
 	if i.Pin != "" && a.daemon() {
 		a.pins[i.Pin] = i.Index

@@ -64,7 +64,7 @@ type Snapshot struct {
 	// Aside are applications that could not be restored, by name.
 	Aside   []Aside
 	Orphans []Orphan
-	// Leftovers are what instances that are gone have left on agents that have not been offered since.
+	// Leftovers are what instances that are gone have left on agents, until it is really given back.
 	Leftovers []Leftover
 
 	agents agentViews
@@ -93,17 +93,22 @@ type App struct {
 // Agent is an agent in a snapshot.
 type Agent struct {
 	*placement.Agent
-	Uses     int  // tasks and volumes of ours
-	Seen     bool // it was offered in this session
+	Uses int  // tasks and volumes of ours
+	Seen bool // it was offered in this session
+	// Fate is what the master last said of an agent that was not: "is unreachable"; "" if it has said nothing.
+	Fate     string
 	Draining bool
 }
 
-// Leftover is to be cleaned up as soon as its agent is offered.
+// Leftover is what one instance that is gone, or has moved, has left on an agent: volumes and the reservations under them, or reservations alone. It is
+// given back as soon as it is offered.
 type Leftover struct {
-	Agent   string
-	Volumes []string // persistence ids
-	// Reservations: there may be reservations without volumes, too.
-	Reservations bool
+	App      string
+	Index    int
+	Agent    string
+	Volumes  []string  // persistence ids
+	Since    time.Time // by the wall clock
+	Cleaning bool      // the calls for that are made
 }
 
 // All yields the instances in the order of their numbers.
@@ -174,13 +179,7 @@ func (c *Core) Snapshot() *Snapshot {
 		})
 	}
 	s.Orphans = c.orphans.view
-	if c.garbageDirty {
-		c.garbageDirty, c.leftovers = false, nil
-		for _, id := range slices.Sorted(maps.Keys(c.garbage)) {
-			c.leftovers = append(c.leftovers, Leftover{id, slices.Clone(c.garbage[id].Volumes), c.garbage[id].Reserved})
-		}
-	}
-	s.Leftovers = c.leftovers
+	s.Leftovers = c.leftovers.show()
 	c.epoch++ // from here on what the snapshot shows is copied before it is changed
 	return s
 }

@@ -16,8 +16,9 @@ func (c *Core) status(s *mesospb.TaskStatus) {
 		c.note(Note{Kind: NoteWarning, Index: -1, Task: strings.Clone(id), Text: "a status without a task id or with an unknown state: " + s.GetState().String()})
 		return
 	}
-	known := c.report(id, e, s)
-	if !known {
+	if strings.HasPrefix(id, probePrefix) {
+		c.probed(e, s)
+	} else if !c.report(id, e, s) {
 		c.unknownTask(id, e, s)
 	}
 	if s.GetState() == mesospb.TaskState_TASK_GONE_BY_OPERATOR {

@@ -13,6 +13,9 @@ func (c *Core) steer(a *appState) {
 	} else {
 		c.resize(a)
 	}
+	if a.rec.Forced {
+		c.abandon(a)
+	}
 	if a.rec.Removing {
 		if a.inst.count == 0 {
 			c.removed(a)
@@ -106,10 +109,10 @@ func (c *Core) drop(a *appState, i *Instance) {
 		return
 	}
 	c.forgetTask(i.Task)
-	c.unbind(i, true)
 	if k, ok := a.pins[i.Pin]; ok && k == i.Index {
 		delete(a.pins, i.Pin)
 	}
+	c.unbind(i, true)
 	a.counts.add(i, -1)
 	a.inst.set(i.Index, nil, c.epoch)
 	a.changed = true
@@ -125,7 +128,7 @@ func (c *Core) steerDaemon(a *appState) {
 				return true // daemons leave last
 			}
 			c.dismiss(a, i.Index, "removed, or its agent drains")
-		case i.Live() == nil && len(i.Detached) == 0 && (ag == nil || !ag.seen) && c.connected:
+		case i.Live() == nil && len(i.Detached) == 0 && len(i.Volumes) == 0 && (ag == nil || !ag.seen) && c.connected:
 			c.drop(a, c.edit(a, i.Index))
 		}
 		return true
@@ -156,8 +159,12 @@ func (c *Core) offerDaemons(ag *agent) {
 	}
 }
 
-// remove has an application and everything that belongs to it go.
-func (c *Core) remove(a *appState) {
+// remove has an application and everything that belongs to it go. With force, what is on agents that are cut off is not waited for.
+func (c *Core) remove(a *appState, force bool) {
+	if force && !a.rec.Forced {
+		a.rec.Forced = true
+		c.changeApp(a)
+	}
 	if a.rec.Removing {
 		return
 	}
@@ -184,6 +191,23 @@ func (c *Core) removed(a *appState) {
 	c.del(keyApp + a.rec.Name)
 	a.dirty = false
 	c.note(Note{Kind: NoteApp, App: a.rec.Name, Index: -1, State: "removed"})
+}
+
+// abandon takes tasks on agents that are cut off for gone. Should one turn up, it is killed.
+func (c *Core) abandon(a *appState) {
+	a.inst.all(func(i *Instance) bool {
+		for _, t := range append([]*Task{i.Live()}, i.Detached...) {
+			if t == nil || t.State.Reachable() {
+				continue
+			}
+			i = c.edit(a, i.Index)
+			x, _ := i.find(t.ID) // the copy
+			c.orphans.leave(x)
+			c.note(Note{Kind: NoteWarning, App: i.App, Index: i.Index, Task: x.ID, Agent: x.Agent, State: "left-behind", Text: "given up by command: the task may run on, until its agent comes back"})
+			c.happen(a, i, x, SawGone, nil)
+		}
+		return true
+	})
 }
 
 func agentNamed(id string) *placement.Agent { return &placement.Agent{ID: id} }

@@ -18,6 +18,7 @@ type Task struct {
 	// Began: somebody has reported it as starting or running.
 	Began   bool
 	Agent   string // agent id
+	Owner   string // of the reservations that it uses, "" if there are none of its own
 	Ports   []uint64
 	Members []Member // of a pod, nil otherwise
 
@@ -64,10 +65,16 @@ type Instance struct {
 	// Pin is the id of the only agent where it can run: because of its volumes, or because it is that agent's instance of a daemon.
 	Pin     string
 	Volumes []Volume
+	// Owner is the label of the reservations that were made for it, the id of the task that they were made with; "" if there are none, or if an earlier
+	// version made them.
+	Owner string
+	// Reserved is the id of the agent where its volumes and reservations are, "" if it has none.
+	Reserved string
 
 	epoch   uint32 // of the snapshot that it may be part of
 	pending bool   // waits for an offer, in appState.pending
 	leaving bool   // its task goes because of draining
+	roams   bool   // it does not fit where something is reserved for it, and may go elsewhere
 	stored  bool   // there is a record of it
 }
 

@@ -51,6 +51,8 @@ type Task struct {
 	// Resources and Volumes replace those of the Demand if not nil: the reservations and volumes that this instance owns.
 	Resources []*mesospb.Resource
 	Volumes   []Volume
+	// Owner is whose reservations the task may use, and uses first: see resources.OwnerLabel. Those of other owners are out of reach.
+	Owner string
 	// Hold asks to keep the nearest agent free for this task if it can't be placed, so that smaller tasks don't eat up forever what
 	// it waits for: see Result.Holds.
 	Hold bool

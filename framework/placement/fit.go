@@ -111,11 +111,16 @@ func usable(r *mesospb.Resource, w *resources.Wish) (rank int, ok bool) {
 	if w.From == resources.UnreservedOnly {
 		return 0, false
 	}
+	if owner := resources.Owner(r); owner != "" && owner != w.Owner {
+		return 0, false
+	} else if owner != "" {
+		rank = 1 << 20
+	}
 	holder, role := resources.ReservationRole(r), w.Role
 	if role == "" {
 		role = resources.AllocationRole(r)
 	}
-	return 1 + len(holder), role == "" || holder == role || resources.IsStrictSubrole(role, holder)
+	return rank + 1 + len(holder), role == "" || holder == role || resources.IsStrictSubrole(role, holder)
 }
 
 // takeVolume takes a volume, or disk for one, out of f.work; nil if there is none.
@@ -161,7 +166,7 @@ func (f *fitter) suits(r *mesospb.Resource, v *Volume, n *needs) (rank int, ok b
 		return 0, false
 	}
 	if v.ID != "" {
-		_, mine := usable(r, &resources.Wish{Role: n.wish.Role})
+		_, mine := usable(r, &resources.Wish{Role: n.wish.Role, Owner: n.wish.Owner})
 		return 0, mine && r.GetDisk().GetPersistence().GetId() == v.ID
 	}
 	if resources.IsPersistentVolume(r) || v.MB <= 0 {

@@ -30,6 +30,7 @@ func needsOf(d *Demand, t *Task) needs {
 		if t.Volumes != nil {
 			n.volumes = t.Volumes
 		}
+		n.wish.Owner = t.Owner
 	}
 	n.odd = d.From != resources.ReservedFirst || len(n.volumes) > 0
 	n.dim = plainNeeds(n.wish.Resources)
@@ -58,7 +59,10 @@ func needsOf(d *Demand, t *Task) needs {
 		n.windows = n.windows || p != Port{}
 		n.portNames = append(n.portNames, "port "+p.String())
 	}
-	n.odd = n.odd || n.windows
+	n.odd = n.odd || n.windows || n.wish.Owner != ""
+	if n.wish.Owner != "" {
+		n.dim = amounts{} // what is reserved for an owner is not counted as free: the fitter looks
+	}
 	for d, v := range n.dim {
 		if v > 0 {
 			n.dims, n.share[d] = append(n.dims, d), 1/float64(v)

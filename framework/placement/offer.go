@@ -71,12 +71,12 @@ func plainDim(r *mesospb.Resource) (int, bool) {
 	return 0, false
 }
 
-// amountsOf sums a list.
+// amountsOf sums a list, without what is reserved for an owner of its own.
 func amountsOf(list []*mesospb.Resource) (a amounts) {
 	for _, r := range list {
 		d, plain := plainDim(r)
 		switch {
-		case !plain:
+		case !plain || resources.Owner(r) != "":
 		case d < scalarDims:
 			a[d] += max(0, resources.ToFixed(r.GetScalar().GetValue()))
 		default:

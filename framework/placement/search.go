@@ -52,7 +52,7 @@ type preference struct {
 
 func (b *board) search(t *Task) *search {
 	key := needKey{demand: t.Demand}
-	if t.Agent != "" || t.Resources != nil || t.Volumes != nil {
+	if t.Agent != "" || t.Resources != nil || t.Volumes != nil || t.Owner != "" {
 		key.task = t
 	}
 	s := b.needs[key]

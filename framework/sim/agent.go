@@ -8,7 +8,6 @@ import (
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
-	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
 // simAgent runs tasks, whether the master hears of it or not.
@@ -19,7 +18,9 @@ type simAgent struct {
 	tasks map[string]*agentTask
 	cut   bool // from the master
 	dead  bool // for ever
-	link  int  // counts connections: messages of earlier ones are lost
+	// reborn: what was this agent has come back with another id.
+	reborn bool
+	link   int // counts connections: messages of earlier ones are lost
 }
 
 type agentTask struct {
@@ -42,20 +43,6 @@ func (w *world) addAgent(id, res string) *simAgent {
 	w.agents = append(w.agents, a)
 	w.master.agents[id] = &registration{agent: a, since: w.now}
 	return a
-}
-
-// hasVolumes reports whether an ACCEPT creates a volume that is there already.
-func (a *simAgent) hasVolumes(accept *schedulerpb.Call_Accept) bool {
-	for _, op := range accept.GetOperations() {
-		for _, v := range op.GetCreate().GetVolumes() {
-			for _, r := range a.total {
-				if id := r.GetDisk().GetPersistence().GetId(); id != "" && id == v.GetDisk().GetPersistence().GetId() {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // receive delivers a message of the master, in order, unless the link breaks before.
@@ -248,6 +235,7 @@ func (w *world) detached(task, agent string) {
 	switch {
 	case patience == 1: // by command
 	case patience != 0 && r.lost.Before(w.deceived):
+	case r.agent.reborn:
 	case patience == 0, r.lost.IsZero() && w.now.Sub(r.back) > late, !r.lost.IsZero() && w.now.Sub(r.lost) < patience:
 		w.fail("task %s on %s, away since %v, is given up", task, agent, r.lost)
 	}

@@ -115,6 +115,16 @@ func (m *simMaster) answerInverse(ids []*mesospb.OfferID, accepted bool) {
 	}
 }
 
+// tasksOn lists the tasks of an agent that the master knows.
+func (m *simMaster) tasksOn(agent string) (list []string) {
+	for _, id := range slices.Sorted(maps.Keys(m.tasks)) {
+		if m.tasks[id].agent == agent {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // running lists what the master knows to run on an agent.
 func (m *simMaster) running(agent string) (list []string) {
 	for _, id := range slices.Sorted(maps.Keys(m.tasks)) {

@@ -54,6 +54,7 @@ const (
 	recovered             // after a failover, not heard of yet
 	unreachable
 	gone
+	removed // unregistered: the master does not know it any more
 )
 
 type masterTask struct {
@@ -268,12 +269,8 @@ func (m *simMaster) accept(a *schedulerpb.Call_Accept, c *schedulerpb.Call) {
 		return
 	}
 	r := m.agents[agent]
-	if r.agent.hasVolumes(a) { // CREATE fails, and what wants the volume with it; ids are unique on an agent
-		for _, t := range tasks {
-			m.own(t.GetTaskId().GetValue(), agent, mesospb.TaskState_TASK_ERROR, mesospb.TaskStatus_REASON_TASK_INVALID)
-		}
-		return
-	}
+	a = r.agent.dropCreates(a)
+	m.w.checkVolumes(a)
 	m.filter(agent, a.GetFilters())
 	for _, op := range a.GetOperations() {
 		switch op.GetType() {
@@ -444,7 +441,7 @@ func (m *simMaster) agentOffersGone(id string) {
 // reregistered: an agent is back, with its tasks. The master takes its word.
 func (m *simMaster) reregistered(a *simAgent) bool {
 	r := m.agents[a.id]
-	if !m.up || r.state == gone {
+	if !m.up || r.state == gone || r.state == removed {
 		return m.up
 	}
 	was := r.state

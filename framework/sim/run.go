@@ -59,7 +59,8 @@ type user struct {
 }
 
 // definitions of what the user runs. web may be replaced when its agent is cut off, svc never, work is done once it has finished, api shows canaries
-// before it is updated, duo is pods, log runs on every agent, db has volumes.
+// before it is updated, duo is pods, log runs on every agent, db has volumes, box
+// reserves what it uses.
 func definition(name string, instances, version int) *app.App {
 	const task = `"resources":{"cpus":%s,"mem":32%s},"command":{"cmd":"run %d"}`
 	policy := map[string]string{
@@ -69,11 +70,15 @@ func definition(name string, instances, version int) *app.App {
 		"db":   `"update":{"min_healthy":0.5,"max_failures":1000}`,
 		"api":  `"unreachable":{"wait":true},"update":{"min_healthy":0.5,"max_failures":1000,"canary":1}`,
 		"duo":  `"unreachable":{"replace_after":"60s"},"update":{"min_healthy":0.5,"max_failures":1000}`,
+		"box":  `"unreachable":{"replace_after":"60s"},"update":{"min_healthy":0.5,"max_failures":1000}`,
 		"log":  `"daemon":true,"update":{"min_healthy":0.5,"max_failures":1000}`,
 	}[name]
 	disk := ""
-	if name == "db" {
-		disk = `,"disk":[{"size":50,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
+	switch name {
+	case "db":
+		disk = `,"reserve":"all","disk":[{"size":50,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
+	case "box":
+		disk = `,"reserve":"all"`
 	}
 	head, what := fmt.Sprintf(`"name":%q,"instances":%d`, name, instances), fmt.Sprintf(task, "0.5", disk, version)
 	switch name {
@@ -94,7 +99,7 @@ func (u *user) batch(task string) bool { return strings.HasPrefix(task, "work.")
 // patience is how long an agent has to be unreachable until its instances may be replaced; 0: never.
 func (u *user) patience(instance string) time.Duration {
 	switch name, _, _ := strings.Cut(instance, "/"); name {
-	case "web", "duo":
+	case "web", "duo", "box":
 		return 60 * time.Second
 	case "log":
 		return 5 * time.Minute
@@ -126,8 +131,20 @@ func (u *user) give() {
 }
 
 // replied: a command was done, or refused.
-func (u *user) replied(p *process, _ core.Reply) {
+func (u *user) replied(p *process, r core.Reply) {
 	if u.with == p && len(u.pending) > 0 {
+		switch in := u.pending[0].(type) {
+		case core.Remove:
+			if r.Err == nil {
+				u.w.lives[in.App]++
+			}
+		case core.Submit:
+			if errors.Is(r.Err, core.ErrRemoving) { // the name is free once everything has ended
+				u.with = nil
+				u.w.after(time.Second, u.give)
+				return
+			}
+		}
 		u.pending = u.pending[1:]
 		u.with = nil
 		u.w.after(0, u.give)
@@ -145,12 +162,14 @@ func Run(opt Options) (Result, error) {
 	if opt.Duration == 0 {
 		opt.Duration = 10 * time.Minute
 	}
-	w := &world{opt: opt, now: epoch, rng: rand.New(rand.NewPCG(opt.Seed, 0x6d65736f)), store: &simStore{records: map[string][]byte{}}, replaced: map[string]bool{}}
+	w := &world{opt: opt, now: epoch, rng: rand.New(rand.NewPCG(opt.Seed, 0x6d65736f)), store: &simStore{records: map[string][]byte{}}, replaced: map[string]bool{},
+		made: map[string]string{}, lives: map[string]int{}}
 	w.master = newMaster(w)
 	w.user.w = w
 	for i := range 5 {
 		w.addAgent(fmt.Sprintf("agent-%d", i), "cpus:4;mem:1024;disk:1000")
 	}
+	w.mortal = w.agents[len(w.agents)-1]
 	w.master.tick()
 	w.start()
 	w.day()
@@ -205,9 +224,7 @@ func (w *world) day() {
 	}
 	w.maintain(at)
 	if w.volumes() {
-		at(func() { w.user.want(core.Scale{App: "db", Instances: 1 + w.rng.IntN(4)}) })
-		at(func() { w.user.want(core.RestartInstance{App: "db", Index: w.rng.IntN(3)}) })
-		at(func() { w.user.want(core.Replace{App: "db", Index: 0}) })
+		w.volumesDay(at)
 	}
 	at(func() { w.user.want(core.Remove{App: "work"}) })
 	if !w.opt.Faults {
@@ -222,7 +239,7 @@ func (w *world) day() {
 		at(w.master.sever)
 		at(w.stepClock)
 	}
-	at(w.agents[len(w.agents)-1].die)
+	at(w.mortal.die)
 	at(func() { // a second leader starts while the first still believes in itself
 		if w.proc.alive {
 			w.start()
@@ -242,17 +259,24 @@ func (w *world) settle() {
 	for _, a := range w.agents {
 		a.heal()
 	}
-	if w.agents[len(w.agents)-1].dead {
-		w.master.declareGone(w.agents[len(w.agents)-1].id)
+	for _, a := range w.agents { // what never comes back is declared gone
+		if a == w.mortal && a.dead || a.reborn && w.master.agents[a.id].state != removed {
+			w.master.declareGone(a.id)
+		}
 	}
 	for _, name := range w.apps("web", "svc", "api", "duo", "log") {
 		w.user.want(core.Submit{App: definition(name, 4, 1000), Force: true})
 	}
 	w.user.want(core.Promote{App: "api"})
 	w.endMaintenance()
-	w.run(w.now.Add(35 * time.Minute))
+	w.run(w.now.Add(10 * time.Minute))
+	w.replaceLost()
+	w.run(w.now.Add(25 * time.Minute))
 	if len(w.failed) > 0 {
 		return
+	}
+	if len(w.master.offers) > 0 { // made this very moment
+		w.run(w.now.Add(100 * time.Millisecond))
 	}
 	w.verdict()
 }
@@ -345,7 +369,7 @@ func (w *world) volumes() bool {
 
 func (w *world) apps(names ...string) []string {
 	if w.volumes() {
-		names = append(names, "db")
+		names = append(names, "db", "box")
 	}
 	return names
 }
@@ -357,6 +381,10 @@ func (w *world) uninstall() {
 	}
 	w.user.want(core.Uninstall{})
 	w.run(w.now.Add(35 * time.Minute))
+	if len(w.failed) == 0 && !w.master.tornDown && w.waitsForTheDead() {
+		w.user.want(core.Uninstall{Force: true})
+		w.run(w.now.Add(time.Minute))
+	}
 	if len(w.failed) > 0 {
 		return
 	}

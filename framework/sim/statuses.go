@@ -37,7 +37,7 @@ func (m *simMaster) answer(id, agent string) {
 		return
 	}
 	r := m.agents[agent]
-	if r == nil {
+	if r == nil || r.state == removed {
 		for _, x := range m.agents {
 			if x.state == recovered {
 				return

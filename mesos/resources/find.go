@@ -16,6 +16,8 @@ type Wish struct {
 	Role string
 	// From restricts the search.
 	From Preference
+	// Owner is whose reservations may be used besides those of nobody in particular, and come first: see OwnerLabel.
+	Owner string
 }
 
 // Preference says whether reserved resources may be used.
@@ -134,7 +136,7 @@ func wishAspects(r *mesospb.Resource) aspects {
 
 // tier ranks an available resource for the wish: 0 if it may not be used, else the higher the better.
 func (w *Wish) tier(r *mesospb.Resource) int {
-	const unreservedTier, reservedTier = 1, 2
+	const unreservedTier, reservedTier, ownedTier = 1, 2, 1 << 20
 	top, reserved := stackOf(r).top()
 	if !reserved {
 		if w.From == ReservedOnly {
@@ -145,14 +147,22 @@ func (w *Wish) tier(r *mesospb.Resource) int {
 	if w.From == UnreservedOnly {
 		return 0
 	}
+	owned := 0
+	if top.labels != nil {
+		if owner := Owner(r); owner != "" && owner != w.Owner {
+			return 0
+		} else if owner != "" {
+			owned = ownedTier
+		}
+	}
 	role := w.Role
 	if role == "" {
 		if role = AllocationRole(r); role == "" {
-			return reservedTier
+			return reservedTier + owned
 		}
 	}
 	if top.role == role || IsStrictSubrole(role, top.role) {
-		return reservedTier + len(top.role) // the longer, the nearer to role
+		return reservedTier + owned + len(top.role) // the longer, the nearer to role
 	}
 	return 0
 }
