@@ -428,7 +428,7 @@ func confirmRemoval(cmd *cobra.Command, c *apiclient.Client, names []string) err
 			return err
 		}
 		what := fmt.Sprintf("%s (%s", name, plural(placesOf(&a.App), "instance"))
-		if def, err := app.Parse(a.Definition); err == nil && len(def.VolumeIDs(0)) > 0 {
+		if def, err := app.Parse(a.Definition); err == nil && def.HasVolumes() {
 			what += " with their volumes and what is on them"
 		}
 		destroyed = append(destroyed, what+")")

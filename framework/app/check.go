@@ -38,7 +38,7 @@ func (a *App) check(p *problems) {
 	if role := a.Resources.Role; role != "" {
 		if err := resources.ValidateRole(role); err != nil {
 			p.add("/resources/role", err.Error(), "give one of the framework's roles")
-		} else if role == resources.Unreserved && (a.Resources.Reserve == ReserveAll || a.hasVolumes()) {
+		} else if role == resources.Unreserved && (a.Resources.Reserve == ReserveAll || a.HasVolumes()) {
 			p.add("/resources/role", "nothing can be reserved for *", "give a role of its own: persistent volumes are reserved")
 		}
 	}
@@ -200,7 +200,8 @@ func (a *App) checkVolumeIDs(p *problems) {
 	}
 }
 
-func (a *App) hasVolumes() bool {
+// HasVolumes reports whether instances have persistent volumes.
+func (a *App) HasVolumes() bool {
 	for _, t := range a.tasks() {
 		for _, d := range t.Resources.Disk {
 			if d.Persistence != nil {

@@ -179,7 +179,7 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 	if change >= app.Version && (cur.app.Daemon != in.App.Daemon) {
 		return nil, fmt.Errorf("%w: an application can't become a daemon or stop being one; remove it first", ErrInvalid)
 	}
-	if change >= app.Version && cur.volumes != newVolumes(in.App) {
+	if change >= app.Version && cur.volumes != in.App.HasVolumes() {
 		return nil, fmt.Errorf("%w: an application can't get persistent volumes or lose them; remove it first", ErrInvalid)
 	}
 	if change >= app.Version && a.rec.Deployment.active() && !in.Force {
@@ -244,8 +244,6 @@ func (c *Core) update(a *appState, in Submit, change app.Change, v *version) str
 	return text
 }
 
-func newVolumes(a *app.App) bool { return len(a.VolumeIDs(0, "")) > 0 }
-
 // rearm sets timers anew that depend on policies.
 func (c *Core) rearm(a *appState) {
 	a.inst.all(func(i *Instance) bool {
@@ -275,7 +273,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: the application %q makes no demand", ErrInvalid, def.Name)
 	}
-	v := &version{number: number, created: ms(c.wall()), app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: newVolumes(def)}
+	v := &version{number: number, created: ms(c.wall()), app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: def.HasVolumes()}
 	if d.Group == "" {
 		d.Group = def.Name
 	}
