@@ -77,7 +77,8 @@ Without --master and $` + envMaster + ` an embedded Mesos is started, whose task
 
 A user in etcd: or zk: is authenticated with the password in $` + envStorePassword + `. With --store-tls, --store-ca or --store-cert
 connections to etcd are secure. The file of --auth-file says who may use the API:
-{"read": [{"token": "…"}], "write": [{"user": "admin", "password": "…"}]}`,
+{"read": [{"token": "…"}], "write": [{"user": "admin", "password": "…"}]}
+Readers are not shown what may be secret in definitions. "public_read": true lets everybody read so.`,
 		Example: `  mesokit scheduler --app web.json
   mesokit scheduler --name prod --master zk://10.0.0.1:2181/mesos --role prod --listen 0.0.0.0:8080 --auth-file auth.json
   mesokit scheduler --name prod --master zk://10.0.0.1:2181/mesos --store etcd:10.0.0.1:2379/prod --election etcd:10.0.0.1:2379/prod`,
@@ -239,8 +240,9 @@ func readAuth(file string) (auth server.Auth, err error) {
 		Password string `json:"password"`
 	}
 	var all struct {
-		Read  []credential `json:"read"`
-		Write []credential `json:"write"`
+		Read       []credential `json:"read"`
+		PublicRead bool         `json:"public_read"`
+		Write      []credential `json:"write"`
 	}
 	dec := json.NewDecoder(f)
 	dec.DisallowUnknownFields()
@@ -250,6 +252,7 @@ func readAuth(file string) (auth server.Auth, err error) {
 	for _, c := range all.Read {
 		auth.Read = append(auth.Read, server.Credential(c))
 	}
+	auth.PublicRead = all.PublicRead
 	for _, c := range all.Write {
 		auth.Write = append(auth.Write, server.Credential(c))
 	}

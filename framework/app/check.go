@@ -54,6 +54,7 @@ func (a *App) check(p *problems) {
 	}
 	a.checkPlacement(p)
 	a.checkPolicies(p)
+	a.checkRedacted(p)
 }
 
 // checkName applies Mesos' rules for ids, so that names can be part of them.

@@ -70,10 +70,10 @@ func (d Difference) String() string {
 }
 
 // Diff lists what differs between two completed applications, in the order of the canonical form: for humans who want to know what an update
-// would do, and why.
+// would do, and why. Secrets are shown as Redact shows them.
 func Diff(old, new *App) []Difference {
-	a, bad := readTree(old.Marshal())
-	b, worse := readTree(new.Marshal())
+	a, bad := showTree(old)
+	b, worse := showTree(new)
 	if bad != nil || worse != nil {
 		return nil // not completed
 	}
@@ -82,38 +82,57 @@ func Diff(old, new *App) []Difference {
 	return list
 }
 
-func diffNodes(list *[]Difference, path string, a, b *node) {
+// shown is a value, and the same as it is shown.
+type shown struct{ value, redacted *node }
+
+func showTree(a *App) (shown, *syntaxError) {
+	value, bad := readTree(a.Marshal())
+	if bad != nil {
+		return shown{}, bad
+	}
+	redacted, bad := readTree(a.Redact().Marshal())
+	return shown{value, redacted}, bad
+}
+
+func (s shown) json() string { return s.redacted.json() }
+
+// item returns an element of a list. Redacting changes no shape.
+func (s shown) item(i int) shown { return shown{s.value.items[i], s.redacted.items[i]} }
+
+func (s shown) member(name string) shown { return shown{s.value.member(name), s.redacted.member(name)} }
+
+func diffNodes(list *[]Difference, path string, a, b shown) {
 	switch {
-	case a.kind == '{' && b.kind == '{':
-		for _, m := range a.members {
+	case a.value.kind == '{' && b.value.kind == '{':
+		for _, m := range a.value.members {
 			at := pointer(path, m.name)
-			if other := b.member(m.name); other != nil {
-				diffNodes(list, at, m.value, other)
+			if other := b.member(m.name); other.value != nil {
+				diffNodes(list, at, a.member(m.name), other)
 			} else {
-				*list = append(*list, Difference{at, m.value.json(), "", changeOf(at)})
+				*list = append(*list, Difference{at, a.member(m.name).json(), "", changeOf(at)})
 			}
 		}
-		for _, m := range b.members {
-			if a.member(m.name) == nil {
+		for _, m := range b.value.members {
+			if a.value.member(m.name) == nil {
 				at := pointer(path, m.name)
-				*list = append(*list, Difference{at, "", m.value.json(), changeOf(at)})
+				*list = append(*list, Difference{at, "", b.member(m.name).json(), changeOf(at)})
 			}
 		}
-	case a.kind == '[' && b.kind == '[':
-		for i := range max(len(a.items), len(b.items)) {
+	case a.value.kind == '[' && b.value.kind == '[':
+		for i := range max(len(a.value.items), len(b.value.items)) {
 			at := element(path, i)
 			switch {
-			case i >= len(b.items):
-				*list = append(*list, Difference{at, a.items[i].json(), "", changeOf(at)})
-			case i >= len(a.items):
-				*list = append(*list, Difference{at, "", b.items[i].json(), changeOf(at)})
+			case i >= len(b.value.items):
+				*list = append(*list, Difference{at, a.item(i).json(), "", changeOf(at)})
+			case i >= len(a.value.items):
+				*list = append(*list, Difference{at, "", b.item(i).json(), changeOf(at)})
 			default:
-				diffNodes(list, at, a.items[i], b.items[i])
+				diffNodes(list, at, a.item(i), b.item(i))
 			}
 		}
 	default:
-		if x, y := a.json(), b.json(); x != y {
-			*list = append(*list, Difference{path, x, y, changeOf(path)})
+		if a.value.json() != b.value.json() {
+			*list = append(*list, Difference{path, a.json(), b.json(), changeOf(path)})
 		}
 	}
 }

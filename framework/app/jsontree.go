@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mesokit/mesokit/internal/redact"
 )
 
 // node is a JSON value that remembers where it stood. encoding/json forgets that, merges duplicate keys, and stops at the first mismatch; an author
@@ -58,7 +60,7 @@ func short(s string) string {
 	return s[:cut] + "…"
 }
 
-func quoteShort(s string) string { return strconv.Quote(short(s)) }
+func quoteShort(s string) string { return strconv.Quote(short(redact.Passwords(s))) }
 
 // syntaxError stops the reader: after it nothing in the text can be trusted.
 type syntaxError struct {

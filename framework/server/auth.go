@@ -10,8 +10,10 @@ import (
 
 // Auth says who may do what. Without credentials everybody may do everything. Credentials never appear in logs or errors.
 type Auth struct {
-	// Read may look at things; if there are none, everybody may.
+	// Read may look at things, but not at what may be secret in definitions.
 	Read []Credential
+	// PublicRead lets everybody look at things as Read does.
+	PublicRead bool
 	// Write may do everything.
 	Write []Credential
 }
@@ -52,21 +54,21 @@ func (a *Auth) check() error {
 			return errors.New("server.Config.Auth: user names can't contain a colon: " + c.User)
 		}
 	}
-	if len(a.Read) > 0 && len(a.Write) == 0 {
-		return errors.New("server.Config.Auth: with credentials to read, some to write are needed, or else everybody could write")
+	if (len(a.Read) > 0 || a.PublicRead) && len(a.Write) == 0 {
+		return errors.New("server.Config.Auth: with a rule for reading, credentials to write are needed, or else everybody could write")
 	}
 	return nil
 }
 
+// writes reports whether a request may do everything.
+func (a *Auth) writes(r *http.Request) bool { return len(a.Write) == 0 || a.matches(r, a.Write) }
+
 // judge returns nil if a request may be served.
 func (a *Auth) judge(r *http.Request, need access) *Problem {
-	if len(a.Write) == 0 || need == nobody || need == read && len(a.Read) == 0 {
+	if need == nobody || a.writes(r) || need == read && a.PublicRead {
 		return nil
 	}
 	given := r.Header.Get("Authorization")
-	if a.matches(r, a.Write) {
-		return nil
-	}
 	reads := a.matches(r, a.Read)
 	switch {
 	case reads && need == read:

@@ -47,7 +47,7 @@ func streamEvents(q *request) (any, error) {
 		}
 		for n, err := range q.server.engine.Notes(ctx, framework.NoteOptions{After: after, Filter: filter}) {
 			select {
-			case events <- eventOf(n, err):
+			case events <- q.readable(eventOf(n, err)):
 			case <-ctx.Done():
 				return
 			}

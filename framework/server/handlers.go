@@ -75,7 +75,11 @@ func (q *request) theApp() (*core.Snapshot, *core.App, error) {
 
 func getApp(q *request) (any, error) {
 	if a := q.server.engine.Snapshot().AsideOf(q.PathValue("app")); a != nil {
-		return appDetails{appView: viewAside(a), Definition: a.Definition}, nil
+		d := appDetails{appView: viewAside(a)}
+		if q.writes { // it may be none that can be read, and its secrets found
+			d.Definition = a.Definition
+		}
+		return d, nil
 	}
 	_, a, err := q.theApp()
 	if err != nil {
@@ -83,7 +87,7 @@ func getApp(q *request) (any, error) {
 	}
 	d := appDetails{appView: viewApp(a), Versions: a.Versions}
 	if a.Definition != nil {
-		if d.Definition, err = json.Marshal(a.Definition); err != nil {
+		if d.Definition, err = q.show(a.Definition); err != nil {
 			return nil, err
 		}
 	}
@@ -107,8 +111,16 @@ func getVersion(q *request) (any, error) {
 	if def == nil {
 		return nil, &Problem{Type: "no-such-version", Status: http.StatusNotFound, Detail: fmt.Sprintf("version %d of %q is not kept; there are %v", n, a.Name, a.Versions)}
 	}
+	return q.show(def)
+}
+
+// show writes a definition, without what may be secret unless the request has the right to write.
+func (q *request) show(def *app.App) (rawApp, error) {
+	if !q.writes {
+		def = def.Redact()
+	}
 	raw, err := json.Marshal(def)
-	return rawApp(raw), err
+	return raw, err
 }
 
 func submitApp(q *request) (any, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/mesokit/mesokit/framework"
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
+	"github.com/mesokit/mesokit/internal/redact"
 )
 
 // Problem is the body of every error (RFC 9457, application/problem+json).
@@ -100,7 +101,9 @@ func fail(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-func reply(w http.ResponseWriter, r *http.Request, status int, answer any) {
+// reply answers. Readers get no passwords of addresses, which may be in what agents say of tasks.
+func (q *request) reply(status int, answer any) {
+	w := q.w
 	if raw, ok := answer.(json.RawMessage); ok {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -114,7 +117,14 @@ func reply(w http.ResponseWriter, r *http.Request, status int, answer any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n'))
+	if q.Method != http.MethodHead {
+		_, _ = w.Write(append(q.readable(body), '\n'))
 	}
+}
+
+func (q *request) readable(body []byte) []byte {
+	if q.writes {
+		return body
+	}
+	return []byte(redact.Passwords(string(body)))
 }

@@ -109,6 +109,7 @@ type request struct {
 	values     url.Values
 	body       any
 	raw        []byte
+	writes     bool // may do everything; others are shown no secrets
 	status     int  // other than the usual one
 	answered   bool // the handler has written the answer itself
 }

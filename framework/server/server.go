@@ -188,7 +188,7 @@ func (s *Server) serve(rt route) http.Handler {
 		if rt.state && s.redirect(w, r) {
 			return
 		}
-		q := &request{Request: r, server: s, w: w, cmdContext: r.Context()}
+		q := &request{Request: r, server: s, w: w, cmdContext: r.Context(), writes: s.cfg.Auth.writes(r)}
 		if err := q.parse(rt); err != nil {
 			fail(w, err)
 			return
@@ -213,7 +213,7 @@ func (s *Server) serve(rt route) http.Handler {
 		if q.status != 0 {
 			status = q.status
 		}
-		reply(w, r, status, answer)
+		q.reply(status, answer)
 	})
 	if rt.need == nobody {
 		return h

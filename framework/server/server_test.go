@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/goleak"
 
@@ -503,7 +504,18 @@ func (e snapshotted) Snapshot() *core.Snapshot { return e.snap }
 
 func TestAnAppThatIsSetAsideIsShownWithItsTrouble(t *testing.T) {
 	snap := &core.Snapshot{Apps: []*core.App{{Name: "api"}, {Name: "web"}}, Aside: []core.Aside{{App: "db", Why: "its version is missing", Definition: []byte(`{"name":"db"}`)}}}
-	s, err := server.New(snapshotted{idle(t, framework.Status{Running: true, Leading: true}), snap}, server.Config{})
+	engine := snapshotted{idle(t, framework.Status{Running: true, Leading: true}), snap}
+	public, err := server.New(engine, server.Config{Auth: server.Auth{PublicRead: true, Write: []server.Credential{{Token: "writer"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/status", "/v1/apps/db"} {
+		w := httptest.NewRecorder()
+		if public.ServeHTTP(w, httptest.NewRequest("GET", path, nil)); strings.Contains(w.Body.String(), `{"name":"db"}`) || !strings.Contains(w.Body.String(), "its version") {
+			t.Errorf("readers get from %s: %s", path, w.Body)
+		}
+	}
+	s, err := server.New(engine, server.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,6 +527,66 @@ func TestAnAppThatIsSetAsideIsShownWithItsTrouble(t *testing.T) {
 		s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s; want %s", path, w.Code, w.Body, want)
+		}
+	}
+}
+
+func TestReadersSeeDefinitionsWithoutSecrets(t *testing.T) {
+	auth := server.Auth{Read: []server.Credential{{Token: "reader"}}, Write: []server.Credential{{Token: "writer"}}}
+	w := start(t, server.Config{Auth: auth})
+	ask := func(token, method, path, body string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, w.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(got)
+	}
+	const secret = `{"name": "web", "command": {"cmd": "sleep 1000", "env": {"PASSWORD": "hush"}}, "resources": {"cpus": 0.1, "mem": 32}}`
+	if status, answer := ask("writer", "POST", "/v1/apps", secret); status != 201 {
+		t.Fatal(answer)
+	}
+	w.until(up("web", 1))
+	for _, path := range []string{"/v1/apps/web", "/v1/apps/web/versions/1"} {
+		if _, got := ask("writer", "GET", path, ""); !strings.Contains(got, `"PASSWORD":"hush"`) {
+			t.Errorf("who may write gets from %s: %s", path, got)
+		}
+		if _, got := ask("reader", "GET", path, ""); strings.Contains(got, "hush") || !strings.Contains(got, `"PASSWORD":"[redacted]"`) {
+			t.Errorf("who may read gets from %s: %s", path, got)
+		}
+	}
+	_, shown := ask("reader", "GET", "/v1/apps/web/versions/1", "")
+	if status, got := ask("writer", "PUT", "/v1/apps/web", shown); status != 422 || !strings.Contains(got, "/command/environment/PASSWORD") {
+		t.Errorf("a definition without its secrets is answered %d %s", status, got)
+	}
+}
+
+func TestWithCredentialsOnlyToWriteNobodyElseReads(t *testing.T) {
+	for _, tc := range []struct {
+		public bool
+		want   int
+	}{{false, 401}, {true, 200}} {
+		auth := server.Auth{Write: []server.Credential{{Token: "writer"}}, PublicRead: tc.public}
+		s, err := server.New(idle(t, framework.Status{Running: true, Leading: true}), server.Config{Auth: auth, Metrics: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/v1/apps", "/v1/status", "/metrics"} {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if w.Code != tc.want {
+				t.Errorf("PublicRead %v: %s is answered %d, want %d", tc.public, path, w.Code, tc.want)
+			}
 		}
 	}
 }

@@ -17,17 +17,19 @@ const module = "github.com/mesokit/mesokit/"
 // is a prefix of a package's path.
 var rooms = map[string][]string{
 	"mesos":     {"mesos"},
-	"client":    {"client", "mesos"},
-	"cluster":   {"cluster", "mesos", "internal/httpguard"},
+	"client":    {"client", "mesos", "internal/redact"},
+	"cluster":   {"cluster", "mesos", "internal/httpguard", "internal/redact"},
 	"driver":    {"driver", "client", "mesos"},
-	"framework": {"framework", "driver", "client", "mesos", "internal/httpguard"},
+	"framework": {"framework", "driver", "client", "mesos", "internal/httpguard", "internal/redact"},
 	"examples":  {"examples", "framework", "driver", "client", "cluster", "mesos"},
-	"cmd":       {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "internal/endtoend"},
+	"cmd":       {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "internal/endtoend", "internal/redact"},
 	"bench":     {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "bench", "internal/endtoend"},
 	"test":      {"cmd", "examples", "framework", "driver", "client", "cluster", "mesos", "test"},
 	"internal":  {"internal"},
 	// What servers of several rooms have in common.
 	"internal/httpguard": {},
+	// What must not be seen.
+	"internal/redact": {},
 	// What bench and cmd have in common.
 	"internal/endtoend": {"framework", "driver", "client", "cluster", "mesos"},
 }

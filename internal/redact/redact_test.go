@@ -1,0 +1,24 @@
+package redact
+
+import "testing"
+
+func TestPasswordsAreTakenOutOfAddresses(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://u:pw@h:5050/":                              "http://u:[redacted]@h:5050/",
+		`cannot parse "zk://u:p/w@h1:1,h2:2/mesos": bad`:   `cannot parse "zk://u:[redacted]@h1:1,h2:2/mesos": bad`,
+		"zk:u:pw@h:2181/x, etcd:u:pw@h:2379":               "zk:u:[redacted]@h:2181/x, etcd:u:[redacted]@h:2379",
+		"http://u:p@w@h":                                   "http://u:[redacted]@h",
+		"http://u:123@h":                                   "http://u:[redacted]@h",
+		"http://:pw@h":                                     "http://:[redacted]@h",
+		"https://h:5050/a@b":                               "https://h:5050/a@b",
+		"zk://h1:2181,h2:2181/mesos of slave(1)@127.0.0.1": "zk://h1:2181,h2:2181/mesos of slave(1)@127.0.0.1",
+		"zk:h1:2181/x":                                     "zk:h1:2181/x",
+		"slave(1)@127.0.0.1:5051":                          "slave(1)@127.0.0.1:5051",
+		"user@example.com":                                 "user@example.com",
+		"":                                                 "",
+	} {
+		if got := Passwords(in); got != want {
+			t.Errorf("Passwords(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
