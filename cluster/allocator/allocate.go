@@ -105,16 +105,27 @@ func (r *round) serve(ag *agent) {
 		}
 		ag.free.Subtract(list)
 		r.a.changed(ag)
+		r.consume(c, list)
 		r.grants = append(r.grants, grant{c, list})
 	}
 	for _, g := range r.grants {
-		if r.room != nil {
-			q := r.a.quota(topOf(g.client.role.path))
-			r.room.taken(q, QuantitiesOf(resources.Filter(g.list, countsUnreserved)))
-		}
-		r.a.charge(g.client.framework.id, g.list)
+		r.a.hold(g.client.framework.id, g.list)
 		r.offers = append(r.offers, Offer{g.client.framework.id, ag.id, g.client.role.path, g.list})
 	}
+}
+
+// consume counts a grant against quota at once, so that the next client in the role gets no more than is left.
+func (r *round) consume(c *client, list []*mesospb.Resource) {
+	if r.room != nil {
+		got := QuantitiesOf(resources.Filter(list, countsUnreserved))
+		r.room.free.add(got, -1)
+		if r.guaranteesOnly {
+			for name, owed := range r.a.quotas[c.role.path].owed() {
+				r.room.needed.add(Quantities{name: min(owed, got[name])}, -1)
+			}
+		}
+	}
+	r.a.consume(list, 1)
 }
 
 // sharedOffered reports whether the agent's shared volumes were offered in this round already: they are offered to one
@@ -140,14 +151,11 @@ func (r *round) candidate(ag *agent, c *client, sharedOffered bool) []*mesospb.R
 	case !f.info.Constraints.admit(c.role.path, &ag.info):
 		return nil
 	}
-	var q *quota
-	if r.room != nil {
-		q = r.a.quota(topOf(c.role.path))
-		if r.guaranteesOnly && !q.unmet() {
-			return nil
-		}
-	}
 	role := c.role.path
+	q := r.a.quotas[role] // none for a role below: only what its top-level role has counts
+	if r.guaranteesOnly && (q == nil || q.owed().isZero()) {
+		return nil
+	}
 	keep := func(res *mesospb.Resource) bool {
 		switch {
 		case resources.IsRevocable(res) && !caps.RevocableResources,
@@ -166,9 +174,6 @@ func (r *round) candidate(ag *agent, c *client, sharedOffered bool) []*mesospb.R
 	}
 	if r.room != nil {
 		list = r.room.chop(q, list, r.guaranteesOnly)
-		if r.guaranteesOnly && !q.advancedBy(list) {
-			return nil
-		}
 	}
 	if len(list) == 0 || !r.a.worth(c, list) || ag.refused(c, list) {
 		return nil
@@ -179,17 +184,6 @@ func (r *round) candidate(ag *agent, c *client, sharedOffered bool) []*mesospb.R
 		})
 	}
 	return list
-}
-
-// advancedBy reports whether the list has something that the role is guaranteed and misses.
-func (q *quota) advancedBy(list []*mesospb.Resource) bool {
-	for _, r := range list {
-		name := r.GetName()
-		if countsUnreserved(r) && q.guarantees[name] > q.reserved[name]+q.unreserved[name] {
-			return true
-		}
-	}
-	return false
 }
 
 // offerRank orders the resources of an offer as Mesos does: what can't be divided first, then reservations. Among equals they

@@ -536,14 +536,21 @@ func (a *Allocator) Add(frameworkID, agentID string, list []*mesospb.Resource) {
 	}
 }
 
-// charge adds resources to what a framework's clients hold.
+// charge adds resources to what a framework's clients hold, and to what counts against quota.
 func (a *Allocator) charge(frameworkID string, list []*mesospb.Resource) {
+	if a.hold(frameworkID, list) {
+		a.consume(list, 1)
+	}
+}
+
+// hold adds resources to what a framework's clients hold; it reports whether there is the framework.
+func (a *Allocator) hold(frameworkID string, list []*mesospb.Resource) bool {
 	f := a.frameworks[frameworkID]
 	if f == nil {
-		return
+		return false
 	}
 	a.byRole(list, func(role string, q Quantities) { a.sorter.hold(a.clientOf(f, role), q, 1) })
-	a.consume(list, 1)
+	return true
 }
 
 // discharge takes resources from what a framework's clients hold.

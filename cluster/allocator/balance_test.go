@@ -125,9 +125,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 			if a.limited {
 				spare := Quantities{}
 				for _, ag := range a.agents {
-					if ag.active {
-						spare.add(QuantitiesOf(ag.free.Filter(countsUnreserved)), 1)
-					}
+					spare.add(QuantitiesOf(ag.free.Filter(countsUnreserved)), 1)
 				}
 				a.recountSpare()
 				if d := cmp.Diff(spare, a.spare); d != "" {

@@ -23,6 +23,18 @@ func (q Quantities) add(o Quantities, sign int64) {
 	}
 }
 
+// Add adds amounts.
+func (q Quantities) Add(o Quantities) { q.add(o, 1) }
+
+// Subtract takes amounts away; none becomes negative.
+func (q Quantities) Subtract(o Quantities) {
+	for name, v := range o {
+		if q[name] -= v; q[name] <= 0 {
+			delete(q, name)
+		}
+	}
+}
+
 func (q Quantities) isZero() bool { return len(q) == 0 }
 
 // Clone returns a copy.

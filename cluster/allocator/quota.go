@@ -122,18 +122,14 @@ func reservedByTop(list []*mesospb.Resource) map[string]Quantities {
 
 // headroom is what must stay free for guarantees that are not met yet.
 type headroom struct {
-	free   Quantities // unreserved, not revocable, of active agents
+	free   Quantities // unreserved, not revocable, in the whole cluster
 	needed Quantities
 }
 
 func (a *Allocator) headroom() *headroom {
 	h := &headroom{free: Quantities{}, needed: Quantities{}}
 	for _, q := range a.quotas {
-		for name, v := range q.guarantees {
-			if miss := v - q.reserved[name] - q.unreserved[name]; miss > 0 {
-				h.needed[name] += miss
-			}
-		}
+		h.needed.add(q.owed(), 1)
 	}
 	if h.needed.isZero() {
 		return h
@@ -143,7 +139,7 @@ func (a *Allocator) headroom() *headroom {
 	return h
 }
 
-// changed notes that what is free on an agent, or whether it is active, is not what it was. It matters to quota only.
+// changed notes that what is free on an agent, or whether there is the agent, is not what it was. It matters to quota only.
 func (a *Allocator) changed(ag *agent) {
 	if a.limited && !ag.recount {
 		ag.recount = true
@@ -156,7 +152,7 @@ func (a *Allocator) recountSpare() {
 	for _, ag := range a.recounts {
 		a.spare.add(ag.counted, -1)
 		ag.counted, ag.recount = nil, false
-		if ag.active {
+		if a.agents[ag.id] == ag {
 			ag.counted = QuantitiesOf(ag.free.Filter(countsUnreserved))
 			a.spare.add(ag.counted, 1)
 		}
@@ -164,50 +160,64 @@ func (a *Allocator) recountSpare() {
 	a.recounts = a.recounts[:0]
 }
 
-// taken notes an offer: guarantees it met need no headroom any more.
-func (h *headroom) taken(q *quota, unreserved Quantities) {
-	h.free.add(unreserved, -1)
-	for name, v := range unreserved {
-		if miss := q.guarantees[name] - q.reserved[name] - q.unreserved[name]; miss > 0 {
-			// Called before the offer is charged: v of what was missing is there now.
-			if h.needed[name] -= min(v, miss); h.needed[name] <= 0 {
-				delete(h.needed, name)
-			}
+// owed is what the role is guaranteed and has not got.
+func (q *quota) owed() Quantities {
+	owed := Quantities{}
+	for name, v := range q.guarantees {
+		if miss := v - q.reserved[name] - q.unreserved[name]; miss > 0 {
+			owed[name] = miss
 		}
 	}
+	return owed
 }
 
-// chop shortens the unreserved scalars of a candidate to what quota admits, and returns what is left. In
-// the first stage a role gets no more of a guaranteed resource than it is guaranteed.
+// chop shortens the unreserved scalars of a candidate to what quota admits, and returns what is left: what the limits of the role leave
+// (q is nil without quota), and of that no more than the cluster can spare beside all guarantees. In the first stage a role gets what it is
+// owed in any case, and nothing at all if none of that is here.
 func (h *headroom) chop(q *quota, list []*mesospb.Resource, guaranteesOnly bool) []*mesospb.Resource {
+	given := Quantities{}           // towards guarantees
+	due := make([]int64, len(list)) // of each resource
+	if guaranteesOnly {
+		owed := q.owed()
+		for i, r := range list {
+			if countsUnreserved(r) {
+				due[i] = shrunk(r, owed[r.GetName()]-given[r.GetName()])
+				given.add(Quantities{r.GetName(): due[i]}, 1)
+			}
+		}
+		if given.isZero() {
+			return nil
+		}
+	}
+	spent := Quantities{} // beyond guarantees
 	kept := list[:0]
-	for _, r := range list {
+	for i, r := range list {
 		if !countsUnreserved(r) {
 			kept = append(kept, r)
 			continue
 		}
 		name := r.GetName()
 		have := resources.ToFixed(r.GetScalar().GetValue())
-		allowed := have
-		consumed := q.reserved[name] + q.unreserved[name]
-		guarantee, guaranteed := q.guarantees[name]
-		if limit, ok := q.limits[name]; ok {
-			allowed = min(allowed, limit-consumed)
+		room := have
+		if q != nil {
+			if limit, ok := q.limits[name]; ok {
+				room = min(room, limit-q.reserved[name]-q.unreserved[name]-given[name]-spent[name])
+			}
 		}
-		missing := max(0, guarantee-consumed)
-		if guaranteesOnly && guaranteed {
-			allowed = min(allowed, missing)
-		} else if others := h.needed[name] - missing; others > 0 || h.needed[name] > 0 {
-			// What this role misses itself is its own to take.
-			allowed = min(allowed, h.free[name]-max(0, others))
+		if !h.needed.isZero() {
+			room = min(room, h.free[name]-h.needed[name]-spent[name])
 		}
-		switch {
-		case allowed <= 0:
-		case allowed >= have:
+		more := int64(0)
+		if due[i] < have && (r.GetDisk() == nil || due[i] == 0) {
+			more = shrunk(r, min(room, have-due[i]))
+		}
+		spent[name] += more
+		switch got := due[i] + more; {
+		case got <= 0:
+		case got >= have:
 			kept = append(kept, r)
-		case r.GetDisk() != nil: // not divisible
 		default:
-			v := resources.FromFixed(allowed)
+			v := resources.FromFixed(got)
 			r.Scalar.Value = &v
 			kept = append(kept, r)
 		}
@@ -215,12 +225,14 @@ func (h *headroom) chop(q *quota, list []*mesospb.Resource, guaranteesOnly bool)
 	return kept
 }
 
-// unmet reports whether the role misses something it is guaranteed.
-func (q *quota) unmet() bool {
-	for name, v := range q.guarantees {
-		if v > q.reserved[name]+q.unreserved[name] {
-			return true
-		}
+// shrunk returns how much of a resource a part of at most the given size can be. A disk of its own cannot be divided.
+func shrunk(r *mesospb.Resource, size int64) int64 {
+	have := resources.ToFixed(r.GetScalar().GetValue())
+	switch {
+	case size >= have:
+		return have
+	case size <= 0 || r.GetDisk() != nil:
+		return 0
 	}
-	return false
+	return size
 }

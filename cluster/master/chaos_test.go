@@ -18,6 +18,16 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
+// quotasInForce returns the roles with quotas that say something: others are not written down.
+func quotasInForce(m *Master) (roles []string) {
+	for _, role := range sortedKeys(m.quotas) {
+		if q := m.quotas[role]; len(q.guarantees)+len(q.limits) > 0 {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
 // checkState compares what the master knows with what it has written down, and lists with each other. It runs on the loop.
 func (m *Master) checkState() error {
 	r := m.cfg.Registry
@@ -37,7 +47,7 @@ func (m *Master) checkState() error {
 		{"agents", sortedKeys(d.agents), known},
 		{"unreachable agents", sortedKeys(d.unreachable), sortedKeys(m.unreachable)},
 		{"agents that are gone", sortedKeys(d.gone), sortedKeys(m.gone)},
-		{"quotas", sortedKeys(d.quotas), sortedKeys(m.quotas)},
+		{"quotas", sortedKeys(d.quotas), quotasInForce(m)},
 	} {
 		if !slices.Equal(l.has, l.want) {
 			return fmt.Errorf("%s in the registry: %v, the master has %v", l.what, l.has, l.want)

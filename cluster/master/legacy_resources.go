@@ -49,9 +49,23 @@ func appendOthers(o object, list []*mesospb.Resource, suffix string) object {
 	return o
 }
 
-// plainQuantities writes only the scalars that are there.
+// plainQuantities writes only what is there.
 func plainQuantities(list []*mesospb.Resource) object {
-	return legacyQuantities(allocator.QuantitiesOf(list))
+	return legacyQuantities(quantitiesOf(list))
+}
+
+// quantitiesOf counts resources of all kinds, as Mesos does for quota and roles: ports by their number, sets by their items.
+func quantitiesOf(list []*mesospb.Resource) allocator.Quantities {
+	q := allocator.QuantitiesOf(list)
+	for _, r := range list {
+		switch r.GetType() {
+		case mesospb.Value_RANGES:
+			q[r.GetName()] += resources.ToFixed(float64(resources.RangesOf(r.GetRanges()).Size()))
+		case mesospb.Value_SET:
+			q[r.GetName()] += resources.ToFixed(float64(len(r.GetSet().GetItem())))
+		}
+	}
+	return q
 }
 
 func legacyQuantities(q allocator.Quantities) object {

@@ -503,7 +503,7 @@ func (m *Master) serveRoles(w http.ResponseWriter, r *http.Request) {
 			if q := m.quotas[s.name]; q != nil {
 				quota[1].value, quota[2].value = legacyQuantities(q.guarantees), legacyQuantities(q.limits)
 			}
-			quota.add("consumed", legacyQuantities(m.alloc.Consumed(s.name)))
+			quota.add("consumed", legacyQuantities(m.consumed(s.name)))
 			all := append(s.allocated.Resources(), s.offered.Resources()...)
 			roles = append(roles, object{
 				{"name", s.name}, {"weight", number(s.weight)}, {"quota", quota},

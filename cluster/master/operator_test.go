@@ -21,7 +21,6 @@ import (
 	"github.com/mesokit/mesokit/mesos/maintenancepb"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
-	"github.com/mesokit/mesokit/mesos/quotapb"
 	"github.com/mesokit/mesokit/mesos/recordio"
 	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -361,44 +360,4 @@ func TestMaintenance(t *testing.T) {
 			t.Errorf("got %v", o)
 		}
 	})
-}
-
-func TestQuotaLimitsOffers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, Config{})
-		w.agent("h")
-		f := w.subscribe(frameworkInfo("q"))
-		f.offer()
-		config := &quotapb.QuotaConfig{Role: proto.String("q"), Limits: map[string]*mesospb.Value_Scalar{"cpus": {Value: proto.Float64(1)}}}
-		update := &masterpb.Call{Type: masterpb.Call_UPDATE_QUOTA.Enum(), UpdateQuota: &masterpb.Call_UpdateQuota{QuotaConfigs: []*quotapb.QuotaConfig{config}}}
-		if status, _, _ := w.operator(update); status != 400 {
-			t.Errorf("a limit below what is offered: %d, want 400", status)
-		}
-		update.UpdateQuota.Force = proto.Bool(true)
-		w.mustOperate(update)
-		f.expect(schedulerpb.Event_RESCIND)
-		if o := f.offer(); show(o.Resources) != "ports:[31000-32000]; cpus:1; mem:2048; disk:4096" {
-			t.Errorf("got %s", show(o.Resources))
-		}
-		q := w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_QUOTA.Enum()}).GetGetQuota().GetStatus()
-		if len(q.GetConfigs()) != 1 || q.GetConfigs()[0].GetLimits()["cpus"].GetValue() != 1 || len(q.GetInfos()) != 1 {
-			t.Errorf("quota is %v", q)
-		}
-		config.Limits = nil
-		w.mustOperate(update)
-		f.expect(schedulerpb.Event_RESCIND)
-		if o := f.offer(); show(o.Resources) != "ports:[31000-32000]; cpus:4; mem:2048; disk:4096" {
-			t.Errorf("got %s", show(o.Resources))
-		}
-	})
-}
-
-func TestUpdateWeights(t *testing.T) {
-	w := start(t, Config{})
-	w.mustOperate(&masterpb.Call{Type: masterpb.Call_UPDATE_WEIGHTS.Enum(), UpdateWeights: &masterpb.Call_UpdateWeights{
-		WeightInfos: []*mesospb.WeightInfo{{Role: proto.String("q"), Weight: proto.Float64(2.5)}}}})
-	got := w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_WEIGHTS.Enum()}).GetGetWeights().GetWeightInfos()
-	if len(got) != 1 || got[0].GetWeight() != 2.5 || got[0].GetRole() != "q" {
-		t.Errorf("got %v", got)
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -275,16 +276,12 @@ func (f *registryFile) data() (registryData, error) {
 	}
 	for i, q := range f.Quotas {
 		role := q.M.GetRole()
-		c := &quotaConfig{}
-		err := validateQuotaRole(role)
+		c, err := validateQuota(q.M)
+		if err == nil && strings.Contains(role, "/") {
+			err = fmt.Errorf("role %q is nested", role)
+		}
 		if err == nil && d.quotas[role] != nil {
 			err = fmt.Errorf("role %q occurs twice", role)
-		}
-		if err == nil {
-			c.guarantees, err = quantitiesOfMap("guarantees", q.M.GetGuarantees())
-		}
-		if err == nil {
-			c.limits, err = quantitiesOfMap("limits", q.M.GetLimits())
 		}
 		if err != nil {
 			return d, fmt.Errorf("quotas[%d]: %w", i, err)

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"maps"
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/allocatorpb"
@@ -156,19 +157,15 @@ func (m *Master) forgetAgent(id string) {
 func (m *Master) rememberQuota(role string) {
 	q := m.quotas[role]
 	m.term.change(func(d *registryData) {
-		if delete(d.quotas, role); q != nil {
+		if delete(d.quotas, role); q != nil && len(q.guarantees)+len(q.limits) > 0 {
 			d.quotas[role] = q
 		}
 	})
 }
 
 // rememberWeights writes down weights.
-func (m *Master) rememberWeights(infos []*mesospb.WeightInfo) {
-	m.term.change(func(d *registryData) {
-		for _, w := range infos {
-			d.weights[w.GetRole()] = w.GetWeight()
-		}
-	})
+func (m *Master) rememberWeights(weights map[string]float64) {
+	m.term.change(func(d *registryData) { maps.Copy(d.weights, weights) })
 }
 
 // rememberMaintenance writes down the schedule and the machines in it.

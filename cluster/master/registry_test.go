@@ -245,6 +245,10 @@ func TestASuccessorKnowsWhatOperatorsWanted(t *testing.T) {
 		w.mustOperate(&masterpb.Call{Type: masterpb.Call_UPDATE_QUOTA.Enum(), UpdateQuota: &masterpb.Call_UpdateQuota{QuotaConfigs: []*quotapb.QuotaConfig{{Role: proto.String("eng")}}}})
 		w.mustOperate(&masterpb.Call{Type: masterpb.Call_REACTIVATE_AGENT.Enum(), ReactivateAgent: &masterpb.Call_ReactivateAgent{AgentId: id(2)}})
 		before = reads()
+		if before["/quota"] != `{"infos":[{"role":"eng"}],"configs":[{"role":"eng"}]}` {
+			t.Errorf("a quota that was reset: %v", before["/quota"])
+		}
+		before["/quota"] = "{}" // which only this master remembers
 		w.failOver()
 		if d := cmp.Diff(before, reads()); d != "" {
 			t.Errorf("after the second failover (-before +after):\n%s", d)

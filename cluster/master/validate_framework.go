@@ -106,7 +106,7 @@ func validateRole(role string) error {
 	}
 	switch {
 	case role == "":
-		return wireError("Empty role name is invalid")
+		return wireError("Role names cannot be the empty string")
 	case strings.HasPrefix(role, "/"):
 		return wireErrorf("Role '%s' cannot start with a slash", role)
 	case strings.HasSuffix(role, "/"):

@@ -95,7 +95,7 @@ func TestCommandsAndContainersOfTasks(t *testing.T) {
 func TestRoleNamesAreRefusedInMesosWords(t *testing.T) {
 	for role, want := range map[string]string{
 		"a": "", "*": "", "a/b": "",
-		"": "Empty role name", "/a": "cannot start with a slash", "a/": "cannot end with a slash", "a//b": "two adjacent slashes",
+		"": "Role names cannot be the empty string", "/a": "cannot start with a slash", "a/": "cannot end with a slash", "a//b": "two adjacent slashes",
 		"a/./b": "cannot include '.' as a component", "a/*": "cannot include '*'", "a/-b": "starts with a dash", "a b": "backspace or whitespace",
 	} {
 		expectError(t, "role "+role, validateRole(role), want)

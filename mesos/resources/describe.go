@@ -126,10 +126,10 @@ func appendValue(b []byte, r *mesospb.Resource) []byte {
 	return append(b, '?')
 }
 
-// appendScalar writes at most three decimals and no exponent.
+// appendScalar writes at most three decimals and 15 digits; what is larger has an exponent, as in Mesos: 1e+15.
 func appendScalar(b []byte, v float64) []byte {
 	if !math.IsNaN(v) && math.Abs(v) < fixedLimit {
 		v = FromFixed(ToFixed(v))
 	}
-	return strconv.AppendFloat(b, v, 'f', -1, 64)
+	return strconv.AppendFloat(b, v, 'g', 15, 64)
 }
