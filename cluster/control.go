@@ -33,7 +33,7 @@ const (
 	AgentRunning     AgentState = "running"
 	AgentPartitioned AgentState = "partitioned" // runs, and cannot reach the master
 	AgentSuspended   AgentState = "suspended"   // its process is away, its executors may run
-	AgentEnded       AgentState = "ended"       // the master has shut it down, as one that was marked gone
+	AgentEnded       AgentState = "ended"       // it was retired, or the master has shut it down, as one that was marked gone
 )
 
 // AgentError reports an agent that is not there, or a text that names several.
@@ -144,6 +144,15 @@ func (a *Agent) Stop() error {
 	return err
 }
 
+// Retire shuts the agent down as SIGUSR1 does, like Stop, but it stays among the agents of the cluster, AgentEnded, and RestartWithNewID
+// starts it again. Retiring again does nothing.
+func (a *Agent) Retire() error {
+	if err := a.agent.Close(); err != nil {
+		return fmt.Errorf("cluster: an agent did not end: %w", err)
+	}
+	return nil
+}
+
 // Kill ends the agent as if its machine failed: executors and tasks end, and the master hears nothing any more. It
 // finds out when pings stay unanswered (Config.AgentPingInterval). The agent does not come back.
 func (a *Agent) Kill() error {
@@ -216,7 +225,7 @@ func (a *Agent) Restart(ctx context.Context) error {
 	return a.Resume(ctx)
 }
 
-// RestartWithNewID ends the agent as SIGUSR1 does, and starts it again in its work directory under a new id: it unregisters, its tasks
+// RestartWithNewID retires the agent, and starts it again in its work directory under a new id: it unregisters, its tasks
 // are lost, and the one that starts at the same address brings the reserved resources and persistent volumes of before along, with the
 // data on them. So does an agent of Mesos whose master shut it down, for maintenance or because it was marked gone, when it is started
 // again. An agent that has ended is only started; one that is suspended ends without a word, and its master finds out when the new one
@@ -232,8 +241,8 @@ func (a *Agent) RestartWithNewID(ctx context.Context) (*Agent, error) {
 	if !slices.Contains(c.Agents(), a) {
 		return nil, &AgentError{a.ID, 0}
 	}
-	if err := a.agent.Close(); err != nil {
-		return nil, fmt.Errorf("cluster: an agent did not end: %w", err)
+	if err := a.Retire(); err != nil {
+		return nil, err
 	}
 	h := &handle{cluster: c, cfg: a.cfg, n: a.n, restarts: a.restarts + 1, resources: a.resources, ports: a.ports}
 	if !a.cfg.Simulated {

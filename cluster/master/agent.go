@@ -30,6 +30,7 @@ type agent struct {
 	tasks     map[string]map[string]*task                 // by framework and id, also terminal ones
 	executors map[string]map[string]*mesospb.ExecutorInfo // custom and default ones
 	used      map[string]*resources.Pool                  // by framework: live tasks and executors
+	withheld  map[string]*resources.Pool                  // by framework: freed by SHRINK_VOLUME, and nobody's until the framework is gone
 	offers    map[string]*offer
 	inverse   map[string]*inverseOffer // by framework
 	kills     map[string]map[string]link.KillTask
@@ -104,11 +105,37 @@ func (a *agent) unuse(framework string, list []*mesospb.Resource) {
 	}
 }
 
-// held returns everything on the agent that frameworks use or are offered.
+// withhold keeps resources that a framework holds from being offered.
+func (a *agent) withhold(framework string, list []*mesospb.Resource) {
+	p := a.withheld[framework]
+	if p == nil {
+		p = resources.NewPool()
+		a.withheld[framework] = p
+	}
+	p.Add(list)
+}
+
+// freeWithheld frees what is withheld for a framework.
+func (m *Master) freeWithheld(a *agent, framework string) {
+	if p := a.withheld[framework]; p != nil {
+		delete(a.withheld, framework)
+		m.alloc.Recover(framework, a.id, p.Resources(), nil)
+	}
+}
+
+// String names the agent as Mesos does in messages.
+func (a *agent) String() string {
+	return a.id + " at " + a.desc.PID + " (" + a.info.GetHostname() + ")"
+}
+
+// held returns everything on the agent that frameworks use, are offered or are kept from.
 func (a *agent) held() []*mesospb.Resource {
 	var p resources.Pool
 	for _, f := range sortedKeys(a.used) {
 		p.AddPool(a.used[f])
+	}
+	for _, f := range sortedKeys(a.withheld) {
+		p.AddPool(a.withheld[f])
 	}
 	for _, id := range sortedKeys(a.offers) {
 		p.Add(a.offers[id].resources)
@@ -123,6 +150,7 @@ func (m *Master) newAgent(id string, d link.Description) *agent {
 		tasks:     map[string]map[string]*task{},
 		executors: map[string]map[string]*mesospb.ExecutorInfo{},
 		used:      map[string]*resources.Pool{},
+		withheld:  map[string]*resources.Pool{},
 		offers:    map[string]*offer{},
 		inverse:   map[string]*inverseOffer{},
 		kills:     map[string]map[string]link.KillTask{},

@@ -164,6 +164,9 @@ func (m *Master) loseAgent(a *agent, l loss) {
 			m.removeExecutor(a, fw, e)
 		}
 	}
+	for _, fw := range sortedKeys(a.withheld) {
+		m.freeWithheld(a, fw)
+	}
 	m.rescindOffers(a)
 	m.loseOperations(a)
 	m.alloc.RemoveAgent(a.id)

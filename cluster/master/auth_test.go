@@ -324,7 +324,7 @@ func TestOperatorsMayWhatACLsAllow(t *testing.T) {
 			t.Errorf("%s by %s: got %d %q, want %d %q", test.name, test.who, status, body, test.status, test.body)
 		}
 	}
-	if status, body := ask("ops", reserveFor("eng")); status != 400 || !strings.Contains(body, "attempted by principal 'ops'") {
+	if status, body := ask("ops", reserveFor("eng")); status != 400 || !strings.Contains(body, "attempted by authenticated principal 'ops'") {
 		t.Errorf("a reservation in a foreign name: got %d %q", status, body)
 	}
 	if _, body := ask("eng", &masterpb.Call{Type: masterpb.Call_GET_QUOTA.Enum()}); strings.Contains(body, "other") || !strings.Contains(body, `"eng"`) {

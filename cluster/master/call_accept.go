@@ -52,6 +52,9 @@ func (m *Master) callAccept(f *framework, c *schedulerpb.Call) answer {
 	for _, op := range accept.GetOperations() {
 		f.counts.operation(op.GetType())
 		if err := x.prepare(op); err != nil {
+			if !isLaunch(op) {
+				err = wireErrorf("Operation attempted with invalid resources: %v", err)
+			}
 			x.fail(op, err)
 			continue
 		}
@@ -88,7 +91,7 @@ func (m *Master) usableOffers(f *framework, ids []*mesospb.OfferID) ([]*offer, e
 	for _, o := range offers {
 		switch {
 		case o.role != first.role:
-			return nil, wireErrorf("Aggregated offers must be allocated to the same role. Offer %s uses role %s but another is using role %s", o.id, o.role, first.role)
+			return nil, wireErrorf("Aggregated offers must be allocated to the same role. Offer %s uses role '%s but another is using role '%s", o.id, o.role, first.role)
 		case o.agent != first.agent:
 			return nil, wireErrorf("Aggregated offers must belong to one single agent. Offer %s uses agent %s and agent %s", o.id, o.agent.id, first.agent.id)
 		}
@@ -106,8 +109,10 @@ func (m *Master) refuseAccept(f *framework, accept *schedulerpb.Call_Accept, why
 	}
 	for _, op := range accept.GetOperations() {
 		for _, t := range tasksOf(op) {
-			f.send(updateEvent(masterStatus(t.GetTaskId().GetValue(), t.GetAgentId().GetValue(), f.lostState(mesospb.TaskState_TASK_DROPPED),
-				mesospb.TaskStatus_REASON_INVALID_OFFERS, "Task launched with invalid offers: "+why.Error())))
+			s := masterStatus(t.GetTaskId().GetValue(), "", f.lostState(mesospb.TaskState_TASK_DROPPED),
+				mesospb.TaskStatus_REASON_INVALID_OFFERS, "Task launched with invalid offers: "+why.Error())
+			s.AgentId = t.AgentId
+			f.send(updateEvent(s))
 		}
 		if !isLaunch(op) {
 			m.metrics.operationDrops[op.GetType()]++
@@ -163,7 +168,9 @@ func (x *acceptance) fail(op *mesospb.Offer_Operation, why error) {
 
 func (x *acceptance) taskError(t *mesospb.TaskInfo, reason mesospb.TaskStatus_Reason, why error) {
 	x.m.metrics.tasks[mesospb.TaskState_TASK_ERROR]++
-	x.framework.send(updateEvent(masterStatus(t.GetTaskId().GetValue(), t.GetAgentId().GetValue(), mesospb.TaskState_TASK_ERROR, reason, why.Error())))
+	s := masterStatus(t.GetTaskId().GetValue(), "", mesospb.TaskState_TASK_ERROR, reason, why.Error())
+	s.AgentId = t.AgentId // as it is, even if it is empty
+	x.framework.send(updateEvent(s))
 }
 
 // operations are the offer operations: what each has to consist of and what it does. Errors are for the framework.
@@ -196,7 +203,7 @@ func (x *acceptance) prepare(op *mesospb.Offer_Operation) error {
 		return err
 	}
 	if op.GetType() == mesospb.Offer_Operation_RESERVE && len(op.GetReserve().GetSource()) > 0 {
-		return wireError("'source' is not supported in RESERVE operations of frameworks")
+		return wireError("Reservation updates are not yet implemented for the scheduler API.")
 	}
 	if isLaunch(op) && op.Id != nil {
 		return wireErrorf("The 'id' field was set in a %v offer operation, which is not supported", op.GetType())

@@ -212,6 +212,7 @@ func (m *Master) removeFramework(f *framework) {
 		for _, e := range sortedKeys(a.executors[f.id]) {
 			m.removeExecutor(a, f.id, e)
 		}
+		m.freeWithheld(a, f.id)
 		delete(a.kills, f.id)
 	}
 	for _, t := range f.unreachable.list {

@@ -109,6 +109,15 @@ func TestInvalidTasks(t *testing.T) {
 		{"no-res", func(t *mesospb.TaskInfo) { t.Resources = nil }, "Task uses no resources"},
 		{"neg-cpu", func(t *mesospb.TaskInfo) { t.Resources[0] = resources.NewCPUs(-1, resources.WithAllocation("*")) }, "Resource 'cpus(allocated: *):-1' is invalid: Invalid scalar resource: value <= 0"},
 		{"wrong-agent", func(t *mesospb.TaskInfo) { t.AgentId = &mesospb.AgentID{Value: proto.String("nope")} }, "Task uses invalid agent nope while agent M-S0 is expected"},
+		{"empty-agent", func(t *mesospb.TaskInfo) { t.AgentId = &mesospb.AgentID{Value: proto.String("")} }, "Task uses invalid agent  while agent M-S0 is expected"},
+		{"two-roles", func(t *mesospb.TaskInfo) { t.Resources[1] = resources.NewMem(32, resources.WithAllocation("a/b")) },
+			"Invalid task resources: The resources have multiple allocation roles ('a/b' and '*') but only one allocation role is allowed"},
+		{"shared-cpus", func(t *mesospb.TaskInfo) { t.Resources[0].Shared = &mesospb.Resource_SharedInfo{} }, "Resource 'cpus<SHARED>:0.1' is invalid: Resource cpus cannot be shared"},
+		{"overlapping-ports", func(t *mesospb.TaskInfo) {
+			p := resources.NewPorts(10, 12)
+			p.Ranges.Range = append(p.Ranges.Range, &mesospb.Value_Range{Begin: proto.Uint64(11), End: proto.Uint64(11)})
+			t.Resources = append(t.Resources, p)
+		}, "Resource 'ports:[10-12]' is invalid: Invalid ranges resource: overlapping ranges"},
 		{"no-cmd", func(t *mesospb.TaskInfo) { t.Command = nil }, "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"},
 		{"both", func(t *mesospb.TaskInfo) {
 			t.Executor = &mesospb.ExecutorInfo{ExecutorId: &mesospb.ExecutorID{Value: proto.String("x")}, Command: &mesospb.CommandInfo{}}
@@ -128,15 +137,19 @@ func TestInvalidTasks(t *testing.T) {
 		{"env-value", variable(&mesospb.Environment_Variable{}), "Task's `CommandInfo` is invalid: Environment variable 'V' of type 'VALUE' must have a value set"},
 		{"env-secret", variable(&mesospb.Environment_Variable{Type: mesospb.Environment_Variable_SECRET.Enum()}), "Task's `CommandInfo` is invalid: Environment variable 'V' of type 'SECRET' must have a secret set"},
 		{"docker", container(&mesospb.ContainerInfo{Type: mesospb.ContainerInfo_DOCKER.Enum()}), "Task's `ContainerInfo` is invalid: DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"},
-		{"volume", container(&mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), Volumes: []*mesospb.Volume{{Mode: mesospb.Volume_RW.Enum(), ContainerPath: proto.String("x")}}}), "Task's `ContainerInfo` is invalid: Only one of them should be set: 'host_path', 'image' and 'source'"},
-		{"gpus", func(t *mesospb.TaskInfo) { t.Resources = append(t.Resources, resources.NewGPUs(0.5)) }, "Task uses invalid resources: The 'gpus' resource must be an unsigned integer"},
+		{"volume", container(&mesospb.ContainerInfo{Type: mesospb.ContainerInfo_MESOS.Enum(), Volumes: []*mesospb.Volume{{Mode: mesospb.Volume_RW.Enum(), ContainerPath: proto.String("x")}}}), "Task's `ContainerInfo` is invalid: Invalid volume: Only one of them should be set: 'host_path', 'image' and 'source'"},
+		{"gpus", func(t *mesospb.TaskInfo) { t.Resources = append(t.Resources, resources.NewGPUs(0.5)) }, "Task uses invalid resources: Invalid 'gpus' resource: The 'gpus' resource must be an unsigned integer"},
 		{"mixed", func(t *mesospb.TaskInfo) {
 			t.Resources = append(t.Resources, resources.NewCPUs(1, resources.WithRevocable()))
-		}, "Task uses invalid resources: Cannot use both revocable and non-revocable 'cpus' at the same time"},
-		{"limit-low", limits("cpus", 0.01), "The limit of resource 'cpus' (0.01) is less than the request (0.1)"},
-		{"limit-disk", limits("disk", 1), "The limit of resource 'disk' is not supported: only 'cpus' and 'mem' have limits"},
-		{"default-executor", executor(&mesospb.ExecutorInfo{Type: mesospb.ExecutorInfo_DEFAULT.Enum()}), "Executor type must be CUSTOM"},
-		{"executor-without-command", executor(&mesospb.ExecutorInfo{}), "'ExecutorInfo.command' must be set for 'CUSTOM' executor"},
+		}, "Task mixes revocable and non-revocable resources: Cannot use both revocable and non-revocable 'cpus' at the same time"},
+		{"limit-low", limits("cpus", 0.01), "The cpu limit must be greater than or equal to the cpu request"},
+		{"limit-disk", limits("disk", 1), "Only cpus and mem may be included in a task's resource limits"},
+		{"default-executor", executor(&mesospb.ExecutorInfo{Type: mesospb.ExecutorInfo_DEFAULT.Enum()}), "'ExecutorInfo.type' must be 'CUSTOM'"},
+		{"executor-dots", func(t *mesospb.TaskInfo) {
+			executor(&mesospb.ExecutorInfo{Type: mesospb.ExecutorInfo_CUSTOM.Enum(), Command: &mesospb.CommandInfo{}, FrameworkId: &mesospb.FrameworkID{Value: proto.String("x")}})(t)
+			t.Executor.ExecutorId.Value = proto.String("..")
+		}, "'..' is disallowed"},
+		{"executor-without-command", executor(&mesospb.ExecutorInfo{}), "'ExecutorInfo.command' must be set"},
 		{"executor-of-other", executor(&mesospb.ExecutorInfo{Command: &mesospb.CommandInfo{}, FrameworkId: &mesospb.FrameworkID{Value: proto.String("x")}}), "ExecutorInfo has an invalid FrameworkID (Actual: x vs Expected: M-0000)"},
 		{"executor-too-big", executor(&mesospb.ExecutorInfo{Command: &mesospb.CommandInfo{}, Resources: []*mesospb.Resource{resources.NewMem(2040)}}), "Total resources cpus(allocated: *):0.1; mem(allocated: *):2072 required by task and its executor is more than available " + available},
 	} {
@@ -151,8 +164,11 @@ func TestInvalidTasks(t *testing.T) {
 			TaskId: &mesospb.TaskID{Value: proto.String(tc.id)}, State: mesospb.TaskState_TASK_ERROR.Enum(), Message: proto.String(tc.want),
 			Source: mesospb.TaskStatus_SOURCE_MASTER.Enum(), Reason: mesospb.TaskStatus_REASON_TASK_INVALID.Enum(), AgentId: o.AgentId, Timestamp: s.Timestamp,
 		}
-		if tc.id == "wrong-agent" {
+		switch tc.id {
+		case "wrong-agent":
 			want.AgentId = &mesospb.AgentID{Value: proto.String("nope")}
+		case "empty-agent":
+			want.AgentId = &mesospb.AgentID{Value: proto.String("")}
 		}
 		if d := cmp.Diff(want, s, protocmp.Transform()); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.id, d)
@@ -358,19 +374,19 @@ func TestTaskGroups(t *testing.T) {
 		want     string
 	}{
 		{nil, func(t *mesospb.TaskInfo) { t.Resources = nil }, "Task 'b' is invalid: Task uses no resources"},
-		{func(e *mesospb.ExecutorInfo) { e.FrameworkId = nil }, nil, "ExecutorInfo has an invalid FrameworkID (Actual:  vs Expected: M-0000)"},
-		{func(e *mesospb.ExecutorInfo) { e.Type = nil }, nil, "'ExecutorInfo.type' must be set to 'DEFAULT' or 'CUSTOM' in a task group"},
+		{func(e *mesospb.ExecutorInfo) { e.FrameworkId = nil }, nil, "'ExecutorInfo.framework_id' must be set"},
+		{func(e *mesospb.ExecutorInfo) { e.Type = nil }, nil, "'ExecutorInfo.type' must be set"},
 		{func(e *mesospb.ExecutorInfo) { e.Command = &mesospb.CommandInfo{} }, nil, "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"},
 		{func(e *mesospb.ExecutorInfo) { e.Type = mesospb.ExecutorInfo_CUSTOM.Enum() }, nil, "'ExecutorInfo.command' must be set for 'CUSTOM' executor"},
 		{func(e *mesospb.ExecutorInfo) { e.Resources = e.Resources[:2] }, nil, "Executor 'd' uses no disk"},
-		{func(e *mesospb.ExecutorInfo) { e.Resources[1] = resources.NewMem(31) }, nil, "Executor 'd' uses less mem than the minimum of 32"},
+		{func(e *mesospb.ExecutorInfo) { e.Resources[1] = resources.NewMem(31) }, nil, "Executor 'd' uses less memory (31MB) than the minimum required (32MB)"},
 		{nil, func(t *mesospb.TaskInfo) {
 			t.Container = &mesospb.ContainerInfo{Type: mesospb.ContainerInfo_DOCKER.Enum(), Docker: &mesospb.ContainerInfo_DockerInfo{Image: proto.String("x")}}
 		}, "Task 'b' is invalid: Docker ContainerInfo is not supported on the task"},
 		{nil, func(t *mesospb.TaskInfo) { t.TaskId.Value = proto.String("a") }, "Task 'a' is invalid: Task has duplicate ID: a"},
 		{nil, func(t *mesospb.TaskInfo) {
 			t.Limits = map[string]*mesospb.Value_Scalar{"cpus": {Value: proto.Float64(2)}}
-		}, "Task 'b' has resource limits, which need 'share_cgroups' set to 'false'"},
+		}, "Task 'b' is invalid: Resource limits may only be set for tasks within a task group when the 'share_cgroups' field is set to 'false'."},
 		{nil, func(t *mesospb.TaskInfo) { t.Resources[0] = resources.NewCPUs(4) }, ""},
 	} {
 		o := f.offer()

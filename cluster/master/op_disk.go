@@ -14,35 +14,48 @@ import (
 func (x *acceptance) createDisk(op *mesospb.Offer_Operation) error {
 	c := op.GetCreateDisk()
 	src := c.GetSource().GetDisk().GetSource()
+	if err := validateResources([]*mesospb.Resource{c.GetSource()}); err != nil {
+		return x.onAgent(wireErrorf("Invalid resource: %v", err))
+	}
+	var err error
 	switch {
 	case c.GetSource().ProviderId == nil:
-		return wireError("'source' is not managed by a resource provider")
+		err = wireError("'source' is not managed by a resource provider")
 	case src.GetType() != mesospb.Resource_DiskInfo_Source_RAW:
-		return wireError("'source' is not a RAW disk resource")
+		err = wireError("'source' is not a RAW disk resource")
 	case c.GetTargetType() != mesospb.Resource_DiskInfo_Source_MOUNT && c.GetTargetType() != mesospb.Resource_DiskInfo_Source_BLOCK:
-		return wireError("'target_type' is neither MOUNT or BLOCK")
+		err = wireError("'target_type' is neither MOUNT or BLOCK")
 	case src.Profile == nil && c.TargetProfile == nil:
-		return wireError("'target_profile' must be set when 'source' does not have a profile")
+		err = wireError("'target_profile' must be set when 'source' has no profile")
 	case src.Profile != nil && c.TargetProfile != nil:
-		return wireError("'target_profile' must not be set when 'source' has a profile")
+		err = wireError("'target_profile' must not be set when 'source' has a profile")
+	}
+	if err != nil {
+		return x.onAgent(err)
 	}
 	return x.convert(op)
 }
 
 func (x *acceptance) destroyDisk(op *mesospb.Offer_Operation) error {
 	source := op.GetDestroyDisk().GetSource()
-	src := source.GetDisk().GetSource()
-	switch {
-	case source.ProviderId == nil:
-		return wireError("'source' is not managed by a resource provider")
-	case source.GetDisk().GetPersistence() != nil:
-		return wireError("A disk resource containing a persistent volume cannot be destroyed directly. Please destroy the persistent volume first then destroy the disk resource")
-	case src.Id == nil:
-		return wireError("'source' is not backed by a CSI volume")
+	if err := validateResources([]*mesospb.Resource{source}); err != nil {
+		return x.onAgent(wireErrorf("Invalid resource: %v", err))
 	}
+	if source.ProviderId == nil {
+		return x.onAgent(wireError("'source' is not managed by a resource provider"))
+	}
+	src := source.GetDisk().GetSource()
 	switch src.GetType() {
 	case mesospb.Resource_DiskInfo_Source_MOUNT, mesospb.Resource_DiskInfo_Source_BLOCK, mesospb.Resource_DiskInfo_Source_RAW:
-		return x.convert(op)
+	default:
+		return x.onAgent(wireError("'source' is neither a MOUNT, BLOCK or RAW disk resource"))
 	}
-	return wireError("'source' is neither a MOUNT, BLOCK nor RAW disk resource")
+	if src.Id == nil {
+		return x.onAgent(wireError("'source' is not backed by a CSI volume"))
+	}
+	if source.GetDisk().GetPersistence() != nil {
+		return x.onAgent(wireErrorf("A disk resource containing a persistent volume %s cannot be destroyed directly. Please destroy the persistent volume first then destroy "+
+			"the disk resource", describeOne(source)))
+	}
+	return x.convert(op)
 }

@@ -39,28 +39,26 @@ func (x *acceptance) launchTask(t *mesospb.TaskInfo) error {
 	if (t.Command == nil) == (t.Executor == nil) {
 		return wireError("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present")
 	}
-	if li := t.GetContainer().GetLinuxInfo(); li != nil && !li.GetShareCgroups() { // true unless it is set
-		return wireError("Only tasks in a task group may have 'share_cgroups' set to 'false'")
-	}
 	need, isNew := t.GetResources(), false
 	if t.Executor != nil {
 		running, err := x.validateExecutor(t.Executor)
 		if err != nil {
 			return err
 		}
-		if e := t.Executor; e.Type != nil && e.GetType() != mesospb.ExecutorInfo_CUSTOM {
-			return wireError("Executor type must be CUSTOM")
-		}
-		if t.Executor.Command == nil {
-			return wireError("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
+		if err := validateTaskExecutor(t); err != nil {
+			return err
 		}
 		if isNew = running == nil; isNew {
 			need = slices.Concat(need, t.Executor.GetResources())
 		}
 	}
-	if err := x.take(need, "task and its executor"); err != nil {
-		return err
+	if !x.has(need) {
+		return x.tooMuch(need, "task and its executor is")
 	}
+	if li := t.GetContainer().GetLinuxInfo(); li != nil && !li.GetShareCgroups() { // true unless it is set
+		return wireError("Only tasks in a task group may have 'share_cgroups' set to 'false'")
+	}
+	x.take(need)
 	executorID := ""
 	if t.Executor != nil {
 		executorID = t.Executor.GetExecutorId().GetValue()
@@ -73,54 +71,130 @@ func (x *acceptance) launchTask(t *mesospb.TaskInfo) error {
 	return nil
 }
 
-// take moves resources from the pool to who uses them.
-func (x *acceptance) take(need []*mesospb.Resource, who string) error {
-	// Copies of a shared volume don't get fewer.
-	shared := resources.Filter(need, resources.IsShared)
-	rest := resources.Filter(need, func(r *mesospb.Resource) bool { return !resources.IsShared(r) })
-	there := !slices.ContainsFunc(shared, func(r *mesospb.Resource) bool { return !x.pool.Contains([]*mesospb.Resource{r}) })
-	if !there || !x.pool.Take(rest) {
-		return wireErrorf("Total resources %s required by %s is more than available %s",
-			resources.Describe(resources.Sum(need)), who, resources.Describe(x.pool.Resources()))
+// validateTaskExecutor checks the executor of a task that is not in a group, and the two together.
+func validateTaskExecutor(t *mesospb.TaskInfo) error {
+	e := t.Executor
+	switch {
+	case e.Type != nil && e.GetType() != mesospb.ExecutorInfo_CUSTOM:
+		return wireError("'ExecutorInfo.type' must be 'CUSTOM'")
+	case e.Command == nil:
+		return wireError("'ExecutorInfo.command' must be set")
+	case slices.ContainsFunc(e.GetResources(), resources.IsShared):
+		return wireErrorf("Executor resources %s should not contain any shared resources", resources.Describe(e.GetResources()))
+	case sharesCgroups(e):
+		return wireError("The 'share_cgroups' field cannot be set to 'true' on executor containers")
+	}
+	total := resources.Sum(t.GetResources(), e.GetResources())
+	if err := validateResources(total); err != nil {
+		return wireErrorf("Task and its executor use invalid resources: %v", err)
+	}
+	if overlap(t.GetResources(), e.GetResources()) {
+		return wireErrorf("There are overlapping resources in the task resources %s and executor resources %s",
+			resources.Describe(t.GetResources()), resources.Describe(e.GetResources()))
+	}
+	if err := uniquePersistence(slices.Concat(t.GetResources(), e.GetResources())); err != nil {
+		return wireErrorf("Task and its executor use duplicate persistence ID: %v", err)
+	}
+	if err := notMixed(total); err != nil {
+		return wireErrorf("Task and its executor mix revocable and non-revocable resources: %v", err)
 	}
 	return nil
 }
 
+// sharesCgroups reports whether an executor says that its container is to share cgroups.
+func sharesCgroups(e *mesospb.ExecutorInfo) bool {
+	li := e.GetContainer().GetLinuxInfo()
+	return li.GetShareCgroups() && li != nil && li.ShareCgroups != nil
+}
+
+// has reports whether the pool holds resources.
+func (x *acceptance) has(need []*mesospb.Resource) bool {
+	shared, rest := splitShared(need)
+	return x.pool.Contains(rest) && !slices.ContainsFunc(shared, func(r *mesospb.Resource) bool { return !x.pool.Contains([]*mesospb.Resource{r}) })
+}
+
+// take moves resources that are there from the pool to who uses them. Copies of a shared volume don't get fewer.
+func (x *acceptance) take(need []*mesospb.Resource) {
+	_, rest := splitShared(need)
+	x.pool.Take(rest)
+}
+
+func splitShared(list []*mesospb.Resource) (shared, rest []*mesospb.Resource) {
+	return resources.Filter(list, resources.IsShared), resources.Filter(list, func(r *mesospb.Resource) bool { return !resources.IsShared(r) })
+}
+
+// tooMuch is the error of a launch that the pool does not hold. who ends in the verb.
+func (x *acceptance) tooMuch(need []*mesospb.Resource, who string) error {
+	return wireErrorf("Total resources %s required by %s more than available %s",
+		resources.Describe(resources.Sum(need)), who, resources.Describe(x.pool.Resources()))
+}
+
 // validateExecutor checks an executor, and returns the running one with its id, nil if there is none.
 func (x *acceptance) validateExecutor(e *mesospb.ExecutorInfo) (*mesospb.ExecutorInfo, error) {
-	id := e.GetExecutorId().GetValue()
-	if err := validateID(id); err != nil {
-		return nil, wireErrorf("Executor ID is invalid: %v", err)
+	if err := validateExecutorInfo(e); err != nil {
+		return nil, err
 	}
-	if got := e.GetFrameworkId().GetValue(); got != x.framework.id {
-		return nil, wireErrorf("ExecutorInfo has an invalid FrameworkID (Actual: %s vs Expected: %s)", got, x.framework.id)
+	switch got := e.GetFrameworkId(); {
+	case got == nil:
+		return nil, wireError("'ExecutorInfo.framework_id' must be set")
+	case got.GetValue() != x.framework.id:
+		return nil, wireErrorf("ExecutorInfo has an invalid FrameworkID (Actual: %s vs Expected: %s)", got.GetValue(), x.framework.id)
 	}
-	if e.GetShutdownGracePeriod().GetNanoseconds() < 0 {
-		return nil, wireError("ExecutorInfo's 'shutdown_grace_period' must be non-negative")
-	}
-	if err := validateResourceUse(e.GetResources()); err != nil {
+	list := e.GetResources()
+	if err := validateResources(list); err != nil {
 		return nil, wireErrorf("Executor uses invalid resources: %v", err)
 	}
-	for _, r := range e.GetResources() {
-		if resources.IsShared(r) {
-			return nil, wireErrorf("Executor resources %s must not contain shared resources", resources.Describe(e.GetResources()))
-		}
+	if err := uniquePersistence(list); err != nil {
+		return nil, wireErrorf("Executor uses duplicate persistence ID: %v", err)
 	}
-	if e.Command != nil {
-		if err := validateCommand(e.Command); err != nil {
-			return nil, wireErrorf("Executor's `CommandInfo` is invalid: %v", err)
-		}
+	if err := oneAllocation(list); err != nil {
+		return nil, wireErrorf("Invalid executor resources: %v", err)
 	}
-	if e.Container != nil {
-		if err := validateContainer(e.Container); err != nil {
-			return nil, wireErrorf("Executor's `ContainerInfo` is invalid: %v", err)
-		}
+	if err := notMixed(list); err != nil {
+		return nil, wireErrorf("Executor mixes revocable and non-revocable resources: %v", err)
 	}
+	id := e.GetExecutorId().GetValue()
 	running := x.agent.executors[x.framework.id][id]
 	if running != nil && !sameExecutor(running, e) {
 		return nil, wireErrorf("ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID '%s'", id)
 	}
 	return running, nil
+}
+
+// validateExecutorInfo checks what an executor says of itself.
+func validateExecutorInfo(e *mesospb.ExecutorInfo) error {
+	switch e.GetType() {
+	case mesospb.ExecutorInfo_DEFAULT:
+		switch {
+		case e.Command != nil:
+			return wireError("'ExecutorInfo.command' must not be set for 'DEFAULT' executor")
+		case e.Container != nil && e.GetContainer().GetType() != mesospb.ContainerInfo_MESOS:
+			return wireError("'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor")
+		case e.GetContainer().GetMesos().GetImage() != nil:
+			return wireError("'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor")
+		}
+	case mesospb.ExecutorInfo_CUSTOM:
+		if e.Command == nil {
+			return wireError("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
+		}
+	}
+	if err := validateID(e.GetExecutorId().GetValue()); err != nil {
+		return err
+	}
+	if e.GetShutdownGracePeriod().GetNanoseconds() < 0 {
+		return wireError("ExecutorInfo's 'shutdown_grace_period' must be non-negative")
+	}
+	if e.Command != nil {
+		if err := validateCommand(e.Command); err != nil {
+			return wireErrorf("Executor's `CommandInfo` is invalid: %v", err)
+		}
+	}
+	if e.Container != nil {
+		if err := validateContainer(e.Container); err != nil {
+			return wireErrorf("Executor's `ContainerInfo` is invalid: %v", err)
+		}
+	}
+	return nil
 }
 
 // sameExecutor compares executors; the order of their resources does not matter.

@@ -36,18 +36,15 @@ func (x *acceptance) launchGroup(op *mesospb.Offer_Operation) error {
 			return wireErrorf("Task '%s' is invalid: Task has duplicate ID: %s", t.GetTaskId().GetValue(), t.GetTaskId().GetValue())
 		}
 		seen[t.GetTaskId().GetValue()] = true
-		if err := validateGroupTask(t, e); err != nil {
+		if err := validateGroupTask(t); err != nil {
 			return wireErrorf("Task '%s' is invalid: %v", t.GetTaskId().GetValue(), err)
 		}
-	}
-	if err := validateGroupExecutor(e); err != nil {
-		return err
 	}
 	running, err := x.validateExecutor(e)
 	if err != nil {
 		return err
 	}
-	if err := validateGroupLimits(tasks); err != nil {
+	if err := validateGroupExecutor(tasks, e); err != nil {
 		return err
 	}
 	need := []*mesospb.Resource{}
@@ -57,9 +54,13 @@ func (x *acceptance) launchGroup(op *mesospb.Offer_Operation) error {
 	if running == nil {
 		need = slices.Concat(need, e.GetResources())
 	}
-	if err := x.take(need, "task group and its executor"); err != nil {
+	if !x.has(need) {
+		return x.tooMuch(need, "task group and its executor are")
+	}
+	if err := validateGroupCgroups(tasks, e); err != nil {
 		return err
 	}
+	x.take(need)
 	if running == nil {
 		x.agent.addExecutor(x.framework.id, e)
 	}
@@ -70,63 +71,92 @@ func (x *acceptance) launchGroup(op *mesospb.Offer_Operation) error {
 	return nil
 }
 
-func validateGroupTask(t *mesospb.TaskInfo, e *mesospb.ExecutorInfo) error {
+func validateGroupTask(t *mesospb.TaskInfo) error {
 	c := t.GetContainer()
-	switch {
-	case !sameExecutor(t.GetExecutor(), e):
-		return wireError("The `ExecutorInfo` of task is different from the executor of the task group")
-	case c != nil && c.GetType() == mesospb.ContainerInfo_DOCKER:
-		return wireError("Docker ContainerInfo is not supported on the task")
+	if t.Executor == nil {
+		return wireError("'TaskInfo.executor' must be set")
 	}
 	if len(c.GetNetworkInfos()) > 0 && t.HealthCheck != nil {
 		switch t.HealthCheck.GetType() {
 		case mesospb.HealthCheck_HTTP, mesospb.HealthCheck_TCP:
-			return wireErrorf("%v health checks are not supported when the task has its own network", t.HealthCheck.GetType())
+			return wireError("HTTP and TCP health checks are not supported for nested containers not joining parent's network")
 		}
+	}
+	if c != nil && c.GetType() == mesospb.ContainerInfo_DOCKER {
+		return wireError("Docker ContainerInfo is not supported on the task")
+	}
+	if len(t.GetLimits()) > 0 && c.GetLinuxInfo().GetShareCgroups() { // true unless it is set
+		return wireError("Resource limits may only be set for tasks within a task group when the 'share_cgroups' field is set to 'false'.")
 	}
 	return nil
 }
 
 // minGroupExecutor is what the executor of a task group needs at least.
-var minGroupExecutor = allocator.Quantities{resources.NameCPUs: 10, resources.NameMem: 32000}
+var minGroupExecutor = []struct {
+	name, what, min string
+	amount          int64
+}{{resources.NameCPUs, "CPUs", "0.01", 10}, {resources.NameMem, "memory", "32MB", 32000}}
 
-func validateGroupExecutor(e *mesospb.ExecutorInfo) error {
-	if e.Type == nil || e.GetType() == mesospb.ExecutorInfo_UNKNOWN {
-		return wireError("'ExecutorInfo.type' must be set to 'DEFAULT' or 'CUSTOM' in a task group")
+// validateGroupExecutor checks the executor of a group, and all together.
+func validateGroupExecutor(tasks []*mesospb.TaskInfo, e *mesospb.ExecutorInfo) error {
+	id := e.GetExecutorId().GetValue()
+	switch {
+	case e.Type == nil:
+		return wireError("'ExecutorInfo.type' must be set")
+	case e.GetType() == mesospb.ExecutorInfo_UNKNOWN:
+		return wireError("Unknown executor type")
+	case e.Container != nil && e.GetContainer().GetType() == mesospb.ContainerInfo_DOCKER:
+		return wireError("Docker ContainerInfo is not supported on the executor")
 	}
-	if e.GetType() == mesospb.ExecutorInfo_DEFAULT {
-		switch {
-		case e.Command != nil:
-			return wireError("'ExecutorInfo.command' must not be set for 'DEFAULT' executor")
-		case e.Container != nil && e.GetContainer().GetType() != mesospb.ContainerInfo_MESOS:
-			return wireError("'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor")
-		case e.GetContainer().GetMesos().GetImage() != nil:
-			return wireError("'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor")
+	for _, t := range tasks {
+		if !sameExecutor(t.GetExecutor(), e) {
+			return wireErrorf("The `ExecutorInfo` of task '%s' is different from executor '%s'", t.GetTaskId().GetValue(), id)
 		}
-	} else if e.Command == nil {
-		return wireError("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
 	}
 	have := allocator.QuantitiesOf(e.GetResources())
-	for _, name := range []string{resources.NameCPUs, resources.NameMem} {
-		if have[name] < minGroupExecutor[name] {
-			return wireErrorf("Executor '%s' uses less %s than the minimum of %v", e.GetExecutorId().GetValue(), name, resources.FromFixed(minGroupExecutor[name]))
+	for _, m := range minGroupExecutor {
+		if v, there := have[m.name]; v < m.amount {
+			text := "None"
+			if there {
+				text = amount(resources.FromFixed(v))
+				if m.name == resources.NameMem {
+					text += "MB"
+				}
+			}
+			return wireErrorf("Executor '%s' uses less %s (%s) than the minimum required (%s)", id, m.what, text, m.min)
 		}
 	}
 	if have[resources.NameDisk] <= 0 {
-		return wireErrorf("Executor '%s' uses no disk", e.GetExecutorId().GetValue())
+		return wireErrorf("Executor '%s' uses no disk", id)
+	}
+	lists := [][]*mesospb.Resource{}
+	for _, t := range tasks {
+		lists = append(lists, t.GetResources())
+	}
+	lists = append(lists, e.GetResources())
+	all := slices.Concat(lists...)
+	if err := uniquePersistence(all); err != nil {
+		return wireErrorf("Task group and executor use duplicate persistence ID: %v", err)
+	}
+	if err := notMixed(all); err != nil {
+		return wireErrorf("Task group and executor mix revocable and non-revocable resources: %v", err)
+	}
+	if overlap(lists...) {
+		return wireErrorf("There are overlapping resources in the task group's task resources %s and/or executor resources %s",
+			resources.Describe(resources.Sum(lists[:len(tasks)]...)), resources.Describe(e.GetResources()))
 	}
 	return nil
 }
 
-// validateGroupLimits checks that all tasks have their own cgroups or none, and that only the former have limits.
-func validateGroupLimits(tasks []*mesospb.TaskInfo) error {
+// validateGroupCgroups checks that all tasks have their own cgroups or none.
+func validateGroupCgroups(tasks []*mesospb.TaskInfo, e *mesospb.ExecutorInfo) error {
+	if sharesCgroups(e) {
+		return wireError("The 'share_cgroups' field cannot be set to 'true' on executor containers")
+	}
 	shares := func(t *mesospb.TaskInfo) bool { return t.GetContainer().GetLinuxInfo().GetShareCgroups() }
 	for _, t := range tasks {
-		switch {
-		case shares(t) != shares(tasks[0]):
-			return wireError("All tasks in a task group must have the same value of 'share_cgroups'")
-		case shares(t) && len(t.GetLimits()) > 0:
-			return wireErrorf("Task '%s' has resource limits, which need 'share_cgroups' set to 'false'", t.GetTaskId().GetValue())
+		if shares(t) != shares(tasks[0]) {
+			return wireError("If set, the value of 'share_cgroups' must be the same for all tasks in each task group and under a single executor")
 		}
 	}
 	return nil

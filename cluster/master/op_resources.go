@@ -141,10 +141,33 @@ func resourceError(list []*mesospb.Resource, err error) error {
 		}
 	case strings.HasPrefix(e.Field, "scalar"):
 		what = "Invalid scalar resource"
-	case strings.HasPrefix(e.Field, "ranges"):
-		what = "Invalid ranges resource: " + e.Reason
-	case strings.HasPrefix(e.Field, "set"):
-		what = "Invalid set resource: " + e.Reason
+	case strings.HasPrefix(e.Field, "ranges.range"):
+		what = "Invalid ranges resource: begin > end"
+	case e.Field == "ranges" && r.GetType() == mesospb.Value_RANGES && r.Ranges != nil:
+		what = "Invalid ranges resource: overlapping ranges"
+	case e.Field == "ranges":
+		what = "Invalid ranges resource"
+	case strings.HasPrefix(e.Field, "set.item"):
+		what = "Invalid set resource: duplicated elements"
+	case e.Field == "set":
+		what = "Invalid set resource"
+	case e.Field == "type":
+		what = "Unsupported resource type"
+	case e.Field == "shared" && r.GetName() != resources.NameDisk:
+		what = "Resource " + r.GetName() + " cannot be shared"
+	case e.Field == "shared":
+		what = "Only persistent volumes can be shared"
+	case e.Field == "disk":
+		what = "DiskInfo should not be set for " + r.GetName() + " resource"
+	case strings.HasSuffix(e.Field, "role") && e.Err != nil:
+		what = e.Reason
+		for _, role := range append([]string{resources.ReservationRole(r)}, r.GetRole()) {
+			if err := validateRole(role); err != nil {
+				what = err.Error()
+			}
+		}
+	case strings.HasSuffix(e.Field, "role") && resources.ReservationRole(r) == resources.Unreserved:
+		what = "Invalid reservation: role \"*\" cannot be reserved"
 	}
 	return wireErrorf("Resource '%s' is invalid: %s", resources.Describe(list[e.Index:e.Index+1]), what)
 }

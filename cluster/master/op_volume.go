@@ -1,6 +1,9 @@
 package master
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -13,24 +16,26 @@ import (
 //   - DESTROY: the volume is there and nothing uses it; other offers that have it are rescinded first.
 //   - GROW and SHRINK: not shared, not a provider's; addition and subtrahend are positive, the latter smaller than the volume;
 //     a MOUNT disk can't shrink. The result can't be used in the same ACCEPT.
+//   - What a framework frees by SHRINK is not offered again while the framework is registered and the agent is there: Mesos keeps counting it
+//     as the framework's.
 
 func (x *acceptance) create(op *mesospb.Offer_Operation) error {
-	if err := validateCreate(op.GetCreate().GetVolumes(), x.m.alloc.Total(x.agent.id), x.framework.info.Principal, x.framework.caps.shared); err != nil {
-		return err
-	}
 	if err := x.authorizeOperation(op); err != nil {
 		return err
+	}
+	if err := validateCreate(op.GetCreate().GetVolumes(), x.m.alloc.Total(x.agent.id), x.framework.info.Principal, x.framework); err != nil {
+		return x.onAgent(err)
 	}
 	return x.convert(op)
 }
 
 func (x *acceptance) destroy(op *mesospb.Offer_Operation) error {
-	volumes := op.GetDestroy().GetVolumes()
-	if err := x.m.validateDestroy(x.agent, volumes); err != nil {
-		return err
-	}
 	if err := x.authorizeOperation(op); err != nil {
 		return err
+	}
+	volumes := op.GetDestroy().GetVolumes()
+	if err := x.m.validateDestroy(x.agent, volumes); err != nil {
+		return x.onAgent(err)
 	}
 	for _, v := range volumes {
 		for _, o := range x.agent.offersWith(func(o *offer) bool { return hasVolume(o.resources, v) }) {
@@ -41,97 +46,109 @@ func (x *acceptance) destroy(op *mesospb.Offer_Operation) error {
 }
 
 func (x *acceptance) growVolume(op *mesospb.Offer_Operation) error {
-	if err := validateGrow(op.GetGrowVolume().GetVolume(), op.GetGrowVolume().GetAddition()); err != nil {
-		return err
-	}
 	if err := x.authorizeOperation(op); err != nil {
 		return err
 	}
-	return x.convertForLater(op)
+	if err := validateGrow(op.GetGrowVolume().GetVolume(), op.GetGrowVolume().GetAddition()); err != nil {
+		return x.onAgent(err)
+	}
+	_, err := x.convertForLater(op)
+	return err
 }
 
 func (x *acceptance) shrinkVolume(op *mesospb.Offer_Operation) error {
-	if err := validateShrink(op.GetShrinkVolume().GetVolume(), op.GetShrinkVolume().GetSubtract().GetValue()); err != nil {
-		return err
-	}
 	if err := x.authorizeOperation(op); err != nil {
 		return err
 	}
-	return x.convertForLater(op)
-}
-
-// convertForLater is convert, but its result is not in the pool of this ACCEPT.
-func (x *acceptance) convertForLater(op *mesospb.Offer_Operation) error {
-	conversions, err := resources.Conversions(op)
+	if err := validateShrink(op.GetShrinkVolume().GetVolume(), op.GetShrinkVolume().GetSubtract().GetValue()); err != nil {
+		return x.onAgent(err)
+	}
+	made, err := x.convertForLater(op)
 	if err != nil {
 		return err
 	}
+	freed := resources.Filter(made, func(r *mesospb.Resource) bool { return !resources.IsPersistentVolume(r) })
+	x.late.Subtract(freed)
+	x.agent.withhold(x.framework.id, freed)
+	return nil
+}
+
+// onAgent names the agent in the error of an operation.
+func (x *acceptance) onAgent(err error) error {
+	return wireErrorf("%v; on agent %s", err, x.agent)
+}
+
+// convertForLater is convert, but its result, which it returns, is not in the pool of this ACCEPT.
+func (x *acceptance) convertForLater(op *mesospb.Offer_Operation) (made []*mesospb.Resource, err error) {
+	conversions, err := resources.Conversions(op)
+	if err != nil {
+		return nil, err
+	}
 	if err := x.convert(op); err != nil {
-		return err
+		if short, ok := errors.AsType[*resources.NotContainedError](err); ok {
+			return nil, wireErrorf("Invalid %v operation: %v", op.GetType(), short)
+		}
+		return nil, err
 	}
 	for _, c := range conversions {
 		x.pool.Subtract(c.Converted)
 		x.late.Add(c.Converted)
+		made = append(made, c.Converted...)
 	}
-	return nil
+	return made, nil
 }
 
-func validateCreate(volumes, total []*mesospb.Resource, principal *string, mayShare bool) error {
-	if err := oneProvider(volumes); err != nil {
+// validateCreate checks the volumes to be made beside what is there. by is the framework, nil if it is an operator.
+func validateCreate(volumes, total []*mesospb.Resource, principal *string, by *framework) error {
+	if err := validateOperands(volumes); err != nil {
 		return err
 	}
-	for i, v := range volumes {
-		what := resources.Describe([]*mesospb.Resource{v})
-		d := v.GetDisk()
-		switch {
-		case d == nil:
-			return wireErrorf("Resource %s does not have DiskInfo", what)
-		case d.Persistence == nil:
-			return wireErrorf("'persistence' is not set in DiskInfo of %s", what)
-		case d.Volume == nil:
-			return wireErrorf("Expecting 'volume' to be set for persistent volume %s", what)
-		case d.Volume.GetMode() == mesospb.Volume_RO:
-			return wireErrorf("Read-only persistent volume %s is not supported", what)
-		case d.Volume.HostPath != nil:
-			return wireErrorf("Expecting 'host_path' to be unset for persistent volume %s", what)
-		case resources.IsUnreserved(v):
-			return wireErrorf("Persistent volumes cannot be created from unreserved resources: %s", what)
-		case resources.IsRevocable(v):
-			return wireErrorf("Persistent volumes cannot be created from revocable resources: %s", what)
-		case resources.IsShared(v) && !mayShare:
-			return wireErrorf("Create volume operation has been attempted by framework with no SHARED_RESOURCES capability")
+	if err := validateVolumes(volumes); err != nil {
+		return wireErrorf("Not a persistent volume: %v", err)
+	}
+	if err := uniquePersistence(slices.Concat(total, volumes)); err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if resources.IsShared(v) && by != nil && !by.caps.shared {
+			return wireErrorf("Create volume operation for '%s' has been attempted by framework '%s' with no SHARED_RESOURCES capability", describeOne(v), by.id)
 		}
-		if err := validateID(d.GetPersistence().GetId()); err != nil {
-			return wireErrorf("Persistence ID is invalid: %v", err)
+		if principal == nil {
+			continue
 		}
-		if principal != nil {
-			switch got := d.GetPersistence().Principal; {
-			case got == nil:
-				return wireErrorf("Create volume operation attempted by principal '%s', but 'Persistence.principal' is not set", *principal)
-			case *got != *principal:
-				return wireErrorf("Create volume operation attempted by principal '%s', but the volume has principal '%s'", *principal, *got)
-			}
+		switch got := v.GetDisk().GetPersistence().Principal; {
+		case got == nil:
+			return wireErrorf("Create volume operation attempted by principal '%s', but there is a volume in the operation with no principal set in 'disk.persistence'", *principal)
+		case *got != *principal:
+			return wireErrorf("Create volume operation attempted by authenticated principal '%s', which does not match a volume in the operation with principal '%s' "+
+				"set in 'disk.persistence'", *principal, *got)
 		}
-		if hasVolume(total, v) || hasVolume(volumes[:i], v) {
-			return wireErrorf("Persistence ID '%s' already exists", d.GetPersistence().GetId())
+	}
+	if by != nil {
+		if err := oneAllocation(volumes); err != nil {
+			return wireErrorf("Invalid volume resources: %v", err)
 		}
 	}
 	return nil
 }
 
 func (m *Master) validateDestroy(a *agent, volumes []*mesospb.Resource) error {
+	if err := validateOperands(volumes); err != nil {
+		return err
+	}
+	if err := validateVolumes(volumes); err != nil {
+		return wireErrorf("Not a persistent volume: %v", err)
+	}
 	total := m.alloc.Total(a.id)
 	for _, v := range volumes {
-		what := resources.Describe([]*mesospb.Resource{v})
-		switch {
-		case !resources.IsPersistentVolume(v):
-			return wireErrorf("'%s' is not a persistent volume", what)
-		case !hasVolume(total, v):
-			return wireErrorf("Persistent volumes not found: %s", what)
+		if !resources.Contains(total, resources.Unallocate([]*mesospb.Resource{v})) {
+			return wireError("Persistent volumes not found")
 		}
-		for _, f := range sortedKeys(a.used) {
+	}
+	for _, f := range sortedKeys(a.used) {
+		for _, v := range volumes {
 			if hasVolume(a.used[f].Resources(), v) {
-				return wireErrorf("Persistent volumes in use: %s", what)
+				return wireError("Persistent volumes in use")
 			}
 		}
 	}
@@ -139,33 +156,45 @@ func (m *Master) validateDestroy(a *agent, volumes []*mesospb.Resource) error {
 }
 
 func validateGrow(volume, addition *mesospb.Resource) error {
-	switch {
-	case !resources.IsPersistentVolume(volume):
-		return wireError("'volume' must be a persistent volume")
-	case resources.IsShared(volume):
-		return wireError("Growing a shared persistent volume is not supported")
-	case volume.ProviderId != nil || addition.ProviderId != nil:
+	if resources.ToFixed(addition.GetScalar().GetValue()) <= 0 {
+		return wireError("The size of 'GrowVolume.addition' field must be greater than zero")
+	}
+	if volume.ProviderId != nil {
 		return wireError("Growing a volume from a resource provider is not supported")
-	case !(addition.GetScalar().GetValue() > 0):
-		return wireError("The size of 'GrowVolume.addition' must be greater than zero")
+	}
+	if err := validateVolumes([]*mesospb.Resource{volume}); err != nil {
+		return wireErrorf("Invalid persistent volume in the 'GrowVolume.volume' field: %v", err)
+	}
+	if resources.IsShared(volume) {
+		return wireError("Growing a shared persistent volume is not supported")
+	}
+	under := resources.Clone(volume)
+	if under.Disk.Persistence, under.Disk.Volume = nil, nil; under.Disk.Source == nil {
+		under.Disk = nil
+	}
+	if len(resources.Sum([]*mesospb.Resource{under, addition})) != 1 {
+		return wireError("Incompatible resources in the 'GrowVolume.volume' and 'GrowVolume.addition' fields")
 	}
 	return nil
 }
 
 func validateShrink(volume *mesospb.Resource, subtract float64) error {
+	less := resources.ToFixed(subtract)
 	switch {
-	case !resources.IsPersistentVolume(volume):
-		return wireError("'volume' must be a persistent volume")
-	case resources.IsShared(volume):
-		return wireError("Shrinking a shared persistent volume is not supported")
+	case less <= 0:
+		return wireError("Value of 'ShrinkVolume.subtract' must be greater than zero")
+	case resources.ToFixed(volume.GetScalar().GetValue()) <= less:
+		return wireError("Value of 'ShrinkVolume.subtract' must be smaller than the size of 'ShrinkVolume.volume'")
 	case volume.ProviderId != nil:
 		return wireError("Shrinking a volume from a resource provider is not supported")
 	case volume.GetDisk().GetSource().GetType() == mesospb.Resource_DiskInfo_Source_MOUNT:
 		return wireError("Shrinking a volume on a MOUNT disk is not supported")
-	case !(subtract > 0):
-		return wireError("'subtract' of 'ShrinkVolume' must be greater than zero")
-	case subtract >= volume.GetScalar().GetValue():
-		return wireError("'subtract' of 'ShrinkVolume' must be less than the size of the volume")
+	}
+	if err := validateVolumes([]*mesospb.Resource{volume}); err != nil {
+		return wireErrorf("Invalid persistent volume in the 'ShrinkVolume.volume' field: %v", err)
+	}
+	if resources.IsShared(volume) {
+		return wireError("Shrinking a shared persistent volume is not supported")
 	}
 	return nil
 }

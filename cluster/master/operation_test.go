@@ -150,14 +150,15 @@ func TestOperationsThatAreRefused(t *testing.T) {
 			op   *mesospb.Offer_Operation
 			want string
 		}{
-			{reserve("op"), "No resources specified for reservation"},
-			{reserve("op", resources.NewCPUs(1)), "Resource 'cpus(allocated: eng):1' is not dynamically reserved"},
+			{reserve("op"), "Invalid resources: The resources have multiple resource providers: ; on agent M-S0 at slave(1)@"},
+			{reserve("op", resources.NewCPUs(1)), "Resource cpus(allocated: eng):1 is not dynamically reserved; on agent M-S0 at slave(1)@"},
 			{reserve("op", resources.NewCPUs(1, resources.WithReservation("other", "p"))), "but the resource was allocated to role 'eng'"},
-			{reserve("op", resources.NewCPUs(1, resources.WithReservation("eng", "q"))), "A reserve operation was attempted by principal 'p', but there is a reserved resource in the request with principal 'q'"},
+			{reserve("op", resources.NewCPUs(1, resources.WithReservation("eng", "q"))), "A reserve operation was attempted by authenticated principal 'p', which does not match a reserved resource in the request with principal 'q'; on agent"},
 			{reserve("op", resources.NewCPUs(1, resources.WithReservation("eng", ""))), "with no principal set"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_RESERVE.Enum()}), "A RESERVE offer operation must have the Offer.Operation.reserve field set"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_RESERVE.Enum(), Reserve: &mesospb.Offer_Operation_Reserve{
-				Source: []*mesospb.Resource{resources.NewCPUs(1)}, Resources: []*mesospb.Resource{resources.NewCPUs(1, resources.WithReservation("eng", "p"))}}}), "source"},
+				Source: []*mesospb.Resource{resources.NewCPUs(1)}, Resources: []*mesospb.Resource{resources.NewCPUs(1, resources.WithReservation("eng", "p"))}}}),
+				"Operation attempted with invalid resources: Reservation updates are not yet implemented for the scheduler API."},
 			{unreserve("op", resources.NewDisk(1, resources.WithRole("eng"))), "is not dynamically reserved"},
 			{unreserve("op", resources.NewCPUs(1, resources.WithReservation("eng", "p"))), "does not contain"},
 			{create("op", resources.NewDisk(1, resources.WithRole("eng"))), "does not have DiskInfo"},
@@ -165,14 +166,14 @@ func TestOperationsThatAreRefused(t *testing.T) {
 			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Volume.HostPath = proto.String("/") })), "'host_path'"},
 			{create("op", vol(func(r *mesospb.Resource) { r.Reservations = nil })), "unreserved"},
 			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Persistence.Principal = nil })), "principal"},
-			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Persistence.Id = proto.String("old") })), "Persistence ID 'old' already exists"},
-			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Persistence.Id = proto.String("a/b") })), "contains invalid characters"},
+			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Persistence.Id = proto.String("old") })), "Persistence ID 'old' is not unique; on agent M-S0"},
+			{create("op", vol(func(r *mesospb.Resource) { r.Disk.Persistence.Id = proto.String("a/b") })), "Invalid persistence ID for persistent volume: 'a/b' contains invalid characters"},
 			{create("op", vol(func(r *mesospb.Resource) { r.Shared = &mesospb.Resource_SharedInfo{} })), "SHARED_RESOURCES"},
 			{create("op", vol(func(r *mesospb.Resource) { r.Scalar.Value = proto.Float64(101) })), "does not contain"},
 			{destroy("op", vol(func(r *mesospb.Resource) {})), "Persistent volumes not found"},
-			{destroy("op", resources.NewDisk(1, resources.WithRole("eng"))), "is not a persistent volume"},
+			{destroy("op", resources.NewDisk(1, resources.WithRole("eng"))), "Not a persistent volume: Resource disk(allocated: eng)(reservations: [(STATIC,eng)]):1 does not have DiskInfo"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_SHRINK_VOLUME.Enum(), ShrinkVolume: &mesospb.Offer_Operation_ShrinkVolume{
-				Volume: resources.NewDisk(10, resources.WithRole("eng"), resources.WithVolume("old", "p", "old")), Subtract: &mesospb.Value_Scalar{Value: proto.Float64(10)}}}), "must be less than the size"},
+				Volume: resources.NewDisk(10, resources.WithRole("eng"), resources.WithVolume("old", "p", "old")), Subtract: &mesospb.Value_Scalar{Value: proto.Float64(10)}}}), "Value of 'ShrinkVolume.subtract' must be smaller than the size of 'ShrinkVolume.volume'"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_GROW_VOLUME.Enum(), GrowVolume: &mesospb.Offer_Operation_GrowVolume{
 				Volume: resources.NewDisk(10, resources.WithRole("eng"), resources.WithVolume("old", "p", "old")), Addition: resources.NewDisk(0, resources.WithRole("eng"))}}), "greater than zero"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_CREATE_DISK.Enum(), CreateDisk: &mesospb.Offer_Operation_CreateDisk{
@@ -189,11 +190,12 @@ func TestOperationsThatAreRefused(t *testing.T) {
 			{createDisk(func(c *mesospb.Offer_Operation_CreateDisk) { c.Source.Disk.Source.Profile = proto.String("fast") }), "'target_profile' must not be set"},
 			{destroyDisk(func(r *mesospb.Resource) {
 				r.Disk.Persistence = &mesospb.Resource_DiskInfo_Persistence{Id: proto.String("v")}
+				r.Disk.Volume = &mesospb.Volume{Mode: mesospb.Volume_RW.Enum(), ContainerPath: proto.String("v")}
 			}), "destroy the persistent volume first"},
 			{destroyDisk(func(r *mesospb.Resource) { r.Disk.Source.Id = nil }), "not backed by a CSI volume"},
 			{destroyDisk(func(r *mesospb.Resource) {
 				r.Disk.Source.Type, r.Disk.Source.Path = mesospb.Resource_DiskInfo_Source_PATH.Enum(), &mesospb.Resource_DiskInfo_Source_Path{Root: proto.String("/x")}
-			}), "neither a MOUNT, BLOCK nor RAW"},
+			}), "neither a MOUNT, BLOCK or RAW"},
 			{op(&mesospb.Offer_Operation{Type: mesospb.Offer_Operation_UNKNOWN.Enum()}), "Unknown operation"},
 		} {
 			f.accept(f.offers(), 0, tc.op)
@@ -257,8 +259,16 @@ func TestVolumesGrowAndShrink(t *testing.T) {
 		if s := f.operationStatus(); s.GetState() != mesospb.OperationState_OPERATION_FINISHED {
 			t.Errorf("got %v", s)
 		}
-		if got := show(f.offer().Resources); got != "disk(reservations: [(STATIC,eng)]):95; disk(reservations: [(STATIC,eng)])[v:data]:5; cpus:1" {
+		// What was freed is not offered again while the framework is there.
+		if got := show(f.offer().Resources); got != "disk(reservations: [(STATIC,eng)])[v:data]:5; disk(reservations: [(STATIC,eng)]):60; cpus:1" {
 			t.Errorf("got %s", got)
+		}
+		next := w.subscribe(engineering(), "eng")
+		f.teardown()
+		f.ended()
+		next.call(&schedulerpb.Call{Type: schedulerpb.Call_REVIVE.Enum()})
+		if got := next.offer().Resources; resources.Disk(got) != 100 {
+			t.Errorf("the next framework got %s", show(got))
 		}
 	})
 }

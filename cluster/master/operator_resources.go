@@ -1,7 +1,6 @@
 package master
 
 import (
-	"errors"
 	"net/http"
 
 	"google.golang.org/protobuf/proto"
@@ -45,14 +44,17 @@ func (m *Master) opShrinkVolume(c *masterpb.Call_ShrinkVolume) answer {
 		ShrinkVolume: &mesospb.Offer_Operation_ShrinkVolume{Volume: c.GetVolume(), Subtract: c.GetSubtract()}})
 }
 
-// operate applies an operation to the free resources of an agent.
+// operate applies an operation to the free resources of an agent, after offers that hold some of what it needs were rescinded.
 func (m *Master) operate(agentID *mesospb.AgentID, op *mesospb.Offer_Operation) answer {
 	a := m.agents[agentID.GetValue()]
 	if a == nil {
 		return answer{http.StatusBadRequest, "No agent found with specified ID"}
 	}
+	if err := normalizeOperation(op); err != nil {
+		return badRequest(err)
+	}
 	if err := m.validateOperate(a, op); err != nil {
-		return answer{http.StatusBadRequest, "Invalid " + op.GetType().String() + " operation on agent " + a.id + ": " + err.Error()}
+		return answer{http.StatusBadRequest, "Invalid " + op.GetType().String() + " operation on agent " + a.String() + ": " + err.Error()}
 	}
 	if action, objects := actionOf(op); m.caller.remote && !m.mayOperate(m.caller.principal, action, objects) {
 		return forbidden
@@ -61,20 +63,9 @@ func (m *Master) operate(agentID *mesospb.AgentID, op *mesospb.Offer_Operation) 
 	if err != nil {
 		return badRequest(err)
 	}
-	filter := m.filter(&mesospb.Filters{RefuseSeconds: proto.Float64(5)})
-	for {
-		err := m.alloc.ConvertFree(a.id, conversions...)
-		if err == nil {
-			break
-		}
-		if _, short := errors.AsType[*resources.NotContainedError](err); !short {
-			return badRequest(err)
-		}
-		ids := sortedKeys(a.offers)
-		if len(ids) == 0 {
-			return answer{http.StatusConflict, "Invalid " + op.GetType().String() + " operation: " + err.Error()}
-		}
-		m.rescind(a.offers[ids[0]], filter)
+	m.rescindFor(a, conversions)
+	if err := m.alloc.ConvertFree(a.id, conversions...); err != nil {
+		return answer{http.StatusConflict, err.Error()}
 	}
 	m.metrics.operations[op.GetType()]++
 	m.totalChanged(a)
@@ -82,23 +73,39 @@ func (m *Master) operate(agentID *mesospb.AgentID, op *mesospb.Offer_Operation) 
 	return accepted
 }
 
-// validateOperate checks an operation of an operator.
-func (m *Master) validateOperate(a *agent, op *mesospb.Offer_Operation) error {
-	if err := normalizeOperation(op); err != nil {
-		return err
+// rescindFor rescinds offers that have some of what conversions need, until what was in them is enough. As in Mesos it does not matter
+// whether that is free anyway.
+func (m *Master) rescindFor(a *agent, conversions []resources.Conversion) {
+	var required []*mesospb.Resource
+	for _, c := range conversions {
+		required = append(required, c.Consumed...)
 	}
-	for r := range allResources(op) {
-		if r.AllocationInfo != nil {
-			return wireErrorf("Resource '%s' must not have 'Resource.AllocationInfo' set", resources.Describe([]*mesospb.Resource{r}))
+	filter := m.filter(&mesospb.Filters{RefuseSeconds: proto.Float64(5)})
+	var recovered []*mesospb.Resource
+	for _, o := range a.offersWith(func(*offer) bool { return true }) {
+		offered := resources.Unallocate(o.resources)
+		left := resources.Subtract(required, offered)
+		if resources.Equivalent(left, required) {
+			continue
+		}
+		required = left
+		recovered = append(recovered, offered...)
+		m.rescind(o, filter)
+		if _, err := resources.Apply(recovered, conversions...); err == nil {
+			return
 		}
 	}
+}
+
+// validateOperate checks an operation of an operator.
+func (m *Master) validateOperate(a *agent, op *mesospb.Offer_Operation) error {
 	switch op.GetType() {
 	case mesospb.Offer_Operation_RESERVE:
 		return validateReserve(op.GetReserve().GetResources(), reservation{operator: true, principal: m.callerPrincipal()})
 	case mesospb.Offer_Operation_UNRESERVE:
 		return validateUnreserve(op.GetUnreserve().GetResources())
 	case mesospb.Offer_Operation_CREATE:
-		return validateCreate(op.GetCreate().GetVolumes(), a.desc.Total, m.callerPrincipal(), true)
+		return validateCreate(op.GetCreate().GetVolumes(), a.desc.Total, m.callerPrincipal(), nil)
 	case mesospb.Offer_Operation_DESTROY:
 		return m.validateDestroy(a, op.GetDestroy().GetVolumes())
 	case mesospb.Offer_Operation_GROW_VOLUME:

@@ -2,7 +2,6 @@ package master
 
 import (
 	"math"
-	"slices"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -16,8 +15,11 @@ func (x *acceptance) validateTask(t *mesospb.TaskInfo) error {
 	if err := validateID(id); err != nil {
 		return err
 	}
-	if x.framework.tasks[id] != nil || x.framework.unreachable.find(id) != nil {
+	if x.framework.tasks[id] != nil {
 		return wireErrorf("Task has duplicate ID: %s", id)
+	}
+	if x.framework.unreachable.find(id) != nil {
+		return wireErrorf("Task reuses the ID of an unreachable task: %s", id)
 	}
 	if got := t.GetAgentId().GetValue(); got != x.agent.id {
 		return wireErrorf("Task uses invalid agent %s while agent %s is expected", got, x.agent.id)
@@ -38,11 +40,8 @@ func (x *acceptance) validateTask(t *mesospb.TaskInfo) error {
 			return wireErrorf("Task uses invalid health check: %v", err)
 		}
 	}
-	if resources.IsEmpty(t.GetResources()) {
-		return wireError("Task uses no resources")
-	}
-	if err := validateResourceUse(t.GetResources()); err != nil {
-		return wireErrorf("Task uses invalid resources: %v", err)
+	if err := validateTaskResources(t.GetResources()); err != nil {
+		return err
 	}
 	if t.Command != nil {
 		if err := validateCommand(t.Command); err != nil {
@@ -57,34 +56,21 @@ func (x *acceptance) validateTask(t *mesospb.TaskInfo) error {
 	return validateLimits(t)
 }
 
-// validateResourceUse checks what tasks and executors ask for, beyond what makes resources valid.
-func validateResourceUse(list []*mesospb.Resource) error {
-	revocable, plain, volumes := map[string]bool{}, map[string]bool{}, []*mesospb.Resource{}
-	for i, r := range list {
-		if a, b := resources.AllocationRole(list[0]), resources.AllocationRole(r); a != b {
-			return wireErrorf("The resources are allocated to both role '%s' and role '%s'", a, b)
-		}
-		name := r.GetName()
-		if resources.IsRevocable(r) {
-			revocable[name] = true
-		} else {
-			plain[name] = true
-		}
-		if revocable[name] && plain[name] {
-			return wireErrorf("Cannot use both revocable and non-revocable '%s' at the same time", name)
-		}
-		if resources.IsPersistentVolume(r) {
-			if hasVolume(volumes, r) {
-				return wireErrorf("Persistent volume '%s' is used more than once", r.GetDisk().GetPersistence().GetId())
-			}
-			if err := validateID(r.GetDisk().GetPersistence().GetId()); err != nil {
-				return wireErrorf("Persistence ID is invalid: %v", err)
-			}
-			volumes = append(volumes, list[i])
-		}
-		if v := r.GetScalar().GetValue(); name == resources.NameGPUs && v != math.Trunc(v) {
-			return wireError("The 'gpus' resource must be an unsigned integer")
-		}
+func validateTaskResources(list []*mesospb.Resource) error {
+	if len(list) == 0 {
+		return wireError("Task uses no resources")
+	}
+	if err := validateResources(list); err != nil {
+		return wireErrorf("Task uses invalid resources: %v", err)
+	}
+	if err := uniquePersistence(list); err != nil {
+		return wireErrorf("Task uses duplicate persistence ID: %v", err)
+	}
+	if err := oneAllocation(list); err != nil {
+		return wireErrorf("Invalid task resources: %v", err)
+	}
+	if err := notMixed(list); err != nil {
+		return wireErrorf("Task mixes revocable and non-revocable resources: %v", err)
 	}
 	return nil
 }
@@ -135,7 +121,7 @@ func validateSecret(s *mesospb.Secret) error {
 func validateContainer(c *mesospb.ContainerInfo) error {
 	for _, v := range c.GetVolumes() {
 		if err := validateVolume(v); err != nil {
-			return err
+			return wireErrorf("Invalid volume: %v", err)
 		}
 	}
 	if c.GetType() == mesospb.ContainerInfo_DOCKER {
@@ -188,16 +174,24 @@ func validateVolume(v *mesospb.Volume) error {
 // validateLimits checks limits: of cpus and mem only, both requested, and not below the request.
 func validateLimits(t *mesospb.TaskInfo) error {
 	for _, name := range sortedKeys(t.GetLimits()) {
-		if !slices.Contains([]string{resources.NameCPUs, resources.NameMem}, name) {
-			return wireErrorf("The limit of resource '%s' is not supported: only 'cpus' and 'mem' have limits", name)
+		if name != resources.NameCPUs && name != resources.NameMem {
+			return wireError("Only cpus and mem may be included in a task's resource limits")
 		}
-		limit := t.GetLimits()[name].GetValue()
-		request, ok := resources.Scalar(t.GetResources(), name)
+	}
+	for _, l := range []struct{ name, missing, below string }{
+		{resources.NameCPUs, "When a CPU limit is specified, a CPU request must also be specified", "The cpu limit must be greater than or equal to the cpu request"},
+		{resources.NameMem, "When a memory limit is specified, a memory request must also be specified", "The memory limit must be greater than or equal to the memory request"},
+	} {
+		limit, limited := t.GetLimits()[l.name]
+		if !limited {
+			continue
+		}
+		request, ok := resources.Scalar(t.GetResources(), l.name)
 		switch {
 		case !ok:
-			return wireErrorf("The limit of resource '%s' is set, but it is not requested", name)
-		case math.IsNaN(limit) || limit < request:
-			return wireErrorf("The limit of resource '%s' (%v) is less than the request (%v)", name, limit, request)
+			return wireError(l.missing)
+		case math.IsNaN(limit.GetValue()) || limit.GetValue() < request:
+			return wireError(l.below)
 		}
 	}
 	return nil

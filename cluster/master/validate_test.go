@@ -119,7 +119,7 @@ func TestVolumesThatCannotGrowOrShrink(t *testing.T) {
 		want   string
 	}{
 		{"good", vol(), ""},
-		{"not a volume", more, "must be a persistent volume"},
+		{"not a volume", resources.NewDisk(10, resources.WithRole("eng")), "does not have DiskInfo"},
 		{"shared", vol(resources.WithShared()), "shared persistent volume"},
 		{"a provider's", vol(resources.WithProvider("x")), "resource provider"},
 	} {

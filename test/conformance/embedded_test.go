@@ -65,7 +65,16 @@ func (e *embedded) RetireAgent(_ context.Context, hostname string) error {
 	if err != nil {
 		return err
 	}
-	return a.Stop()
+	return a.Retire()
+}
+
+func (e *embedded) StartAgentWithNewID(ctx context.Context, hostname string) error {
+	a, err := e.Agent(hostname)
+	if err != nil {
+		return err
+	}
+	_, err = a.RestartWithNewID(ctx)
+	return err
 }
 
 func (e *embedded) AddAgent(ctx context.Context) error {
