@@ -64,7 +64,19 @@ type Task struct {
 	MaxCompletionTime Duration `json:"max_completion_time,omitempty"`
 	// Data is passed to a custom executor with the task, as it is.
 	Data string `json:"data,omitempty"`
+	// Visibility says for whom service discovery is to show the task: DiscoveryInfo.visibility. Empty: framework; in groups, the application's.
+	Visibility Visibility `json:"visibility,omitempty"`
 }
+
+// Visibility says how far service discovery spreads the name and ports of a task. Mesos passes it on only; what comes of it is the discovery's business.
+type Visibility string
+
+// The visibilities.
+const (
+	VisibleFramework Visibility = "framework" // to the tasks of the framework
+	VisibleCluster   Visibility = "cluster"   // in the cluster
+	VisibleExternal  Visibility = "external"  // outside, too
+)
 
 // Member is one task of a group.
 type Member struct {
@@ -82,7 +94,8 @@ type Resources struct {
 	Disk Disks `json:"disk,omitempty"`
 	// Ports are ports on the agent, in the order in which tasks see them as PORT0, PORT1, …
 	Ports Ports `json:"ports,omitempty"`
-	// Role is whose offers are used: one of the framework's roles. Empty: the framework's only one. Not in groups' tasks and executors.
+	// Role is whose offers are used: one of the framework's roles. Empty: the framework's only one; with several, it has to be
+	// said. Not in groups' tasks and executors.
 	Role string `json:"role,omitempty"`
 	// Reserve is how much is reserved for Role when an instance first starts. Default: volumes, i.e. only what persistent volumes are made of.
 	Reserve Reserve `json:"reserve,omitempty"`

@@ -202,16 +202,7 @@ func (a *App) checkVolumeIDs(p *problems) {
 }
 
 // HasVolumes reports whether instances have persistent volumes.
-func (a *App) HasVolumes() bool {
-	for _, t := range a.tasks() {
-		for _, d := range t.Resources.Disk {
-			if d.Persistence != nil {
-				return true
-			}
-		}
-	}
-	return false
-}
+func (a *App) HasVolumes() bool { return len(a.PersistentDisks()) > 0 }
 
 func (a *App) checkPlacement(p *problems) {
 	for i, c := range a.Constraints {

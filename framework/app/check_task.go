@@ -40,6 +40,9 @@ func (t *Task) check(p *problems, at string, role taskRole, a *App) {
 			}
 		}
 	}
+	if t.Visibility != "" {
+		oneOf(p, at+"/visibility", t.Visibility, VisibleFramework, VisibleCluster, VisibleExternal)
+	}
 	if h := t.HealthCheck; h != nil {
 		path := at + "/health_check"
 		if h.Endpoint != "" {

@@ -52,6 +52,7 @@ func TestWhatMesosOrCommonSenseRefuses(t *testing.T) {
 		{res(`"cpus": 1, "mem": 1, "ports": [65536]`), "/resources/ports/0/port: is 65536"},
 		{res(`"cpus": 1, "mem": 1, "ports": ["a-b", "a_b"]`), `/resources/ports/1/name: "a_b" gets the same variable PORT_A_B`},
 		{res(`"cpus": 1, "mem": 1, "ports": ["ä"]`), `/resources/ports/0/name: is "ä"`},
+		{minimal(`"visibility": "world"`), `/visibility: is "world": give one of framework, cluster, external`},
 		{res(`"cpus": 1, "mem": 1, "ports": [{"protocol": "sctp"}]`), `/resources/ports/0/protocol: is "sctp"`},
 		{disk(`{"size": 1, "persistence": {}}`), "/resources/disk/volume: missing"},
 		{disk(`{"size": 1, "volume": {"container_path": "a"}}`), "/resources/disk/persistence: missing"},

@@ -178,6 +178,7 @@ func (a *App) fillPolicies() {
 }
 
 func (t *Task) fill(a *App) {
+	lower(&t.Visibility, "") // no default is filled in: definitions of earlier versions stay what they are
 	t.Resources.fill()
 	t.Command.fill()
 	t.Container.fill(a)

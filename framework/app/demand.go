@@ -88,20 +88,15 @@ func alternatives(words []string) string {
 // has run before, the existing ones by their persistence ids, whatever their size.
 func (a *App) Volumes(existing []string) []placement.Volume {
 	var list []placement.Volume
-	for _, t := range a.tasks() {
-		for _, d := range t.Resources.Disk {
-			if d.Persistence == nil {
-				continue
-			}
-			v := placement.Volume{MB: float64(d.Size)}
-			if s := d.Source; s != nil {
-				v.Type, v.Root, v.Profile = s.wireType(), s.Root, s.Profile
-			}
-			if len(list) < len(existing) {
-				v.ID, v.MB = existing[len(list)], 0
-			}
-			list = append(list, v)
+	for _, d := range a.PersistentDisks() {
+		v := placement.Volume{MB: float64(d.Size)}
+		if s := d.Source; s != nil {
+			v.Type, v.Root, v.Profile = s.wireType(), s.Root, s.Profile
 		}
+		if len(list) < len(existing) {
+			v.ID, v.MB = existing[len(list)], 0
+		}
+		list = append(list, v)
 	}
 	return list
 }

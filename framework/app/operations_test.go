@@ -218,6 +218,29 @@ func TestChecksAskTheContainersPort(t *testing.T) {
 	}
 }
 
+func TestDiscoveryShowsTasksToWhomTheApplicationSays(t *testing.T) {
+	const framework, cluster, external = mesospb.DiscoveryInfo_FRAMEWORK, mesospb.DiscoveryInfo_CLUSTER, mesospb.DiscoveryInfo_EXTERNAL
+	for doc, want := range map[string][]mesospb.DiscoveryInfo_Visibility{
+		`{"name": "a", "resources": {"cpus": 1, "mem": 1, "ports": 1}, "command": {"cmd": "x"}}`:                           {framework},
+		`{"name": "a", "resources": {"cpus": 1, "mem": 1, "ports": 1}, "command": {"cmd": "x"}, "visibility": "EXTERNAL"}`: {external},
+		`{"name": "a", "resources": {"cpus": 1, "mem": 1}, "command": {"cmd": "x"}, "visibility": "cluster"}`:              {cluster},
+		`{"name": "p", "visibility": "cluster", "group": [{"name": "a", "resources": {"cpus": 1, "mem": 1}, "command": {"cmd": "x"}},
+			{"name": "b", "visibility": "external", "resources": {"cpus": 1, "mem": 1}, "command": {"cmd": "x"}}]}`: {cluster, external},
+	} {
+		a := mustParse(t, doc)
+		ops, err := a.Operations(launchOf(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tasks := append(ops[0].GetLaunch().GetTaskInfos(), ops[0].GetLaunchGroup().GetTaskGroup().GetTasks()...)
+		for i, task := range tasks {
+			if got := task.GetDiscovery(); got == nil || got.GetVisibility() != want[i] {
+				t.Errorf("%s: task %d is shown as %v, want %v", doc, i, got, want[i])
+			}
+		}
+	}
+}
+
 func BenchmarkOperations(b *testing.B) {
 	a := mustParse(b, minimal(`"labels": {"a": "b"}`))
 	l := launchOf(a)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +25,7 @@ func (b *builder) task(i int, t *Task, ports []Port, list []*mesospb.Resource) *
 		Container:  b.container(t.Container),
 		KillPolicy: &mesospb.KillPolicy{GracePeriod: wireDuration(*t.KillGracePeriod)},
 		Labels:     wireLabels(t.Labels),
-		Discovery:  discovery(a.Name, ports),
+		Discovery:  discovery(a.Name, cmp.Or(t.Visibility, a.Visibility), ports),
 	}
 	if len(a.Group) > 0 {
 		all := maps.Clone(a.Labels)
@@ -171,11 +172,15 @@ func (r *Resources) sandboxDisk() float64 {
 	return 0
 }
 
-func discovery(name string, ports []Port) *mesospb.DiscoveryInfo {
-	if len(ports) == 0 {
+var visibilities = map[Visibility]mesospb.DiscoveryInfo_Visibility{
+	VisibleFramework: mesospb.DiscoveryInfo_FRAMEWORK, VisibleCluster: mesospb.DiscoveryInfo_CLUSTER, VisibleExternal: mesospb.DiscoveryInfo_EXTERNAL,
+}
+
+func discovery(name string, v Visibility, ports []Port) *mesospb.DiscoveryInfo {
+	if len(ports) == 0 && v == "" {
 		return nil
 	}
-	d := &mesospb.DiscoveryInfo{Visibility: mesospb.DiscoveryInfo_FRAMEWORK.Enum(), Name: &name, Ports: &mesospb.Ports{}}
+	d := &mesospb.DiscoveryInfo{Visibility: visibilities[v].Enum(), Name: &name, Ports: &mesospb.Ports{}}
 	for _, p := range ports {
 		w := &mesospb.Port{Number: proto.Uint32(uint32(p.Number)), Protocol: proto.String(p.Protocol), Labels: wireLabels(p.Labels)}
 		if p.Name != "" {

@@ -136,26 +136,53 @@ func (a *App) AllPorts() []Port {
 // Without unique the ids are those that earlier versions gave.
 func (a *App) VolumeIDs(instance int, unique string) []string {
 	var ids []string
+	for _, d := range a.PersistentDisks() {
+		parts := []string{a.Name, d.Persistence.ID, strconv.Itoa(instance)}
+		if d.Member != "" {
+			parts = slices.Insert(parts, 1, d.Member)
+		}
+		if unique != "" {
+			parts = append(parts, unique)
+		}
+		id := strings.Join(parts, "~")
+		if len(id) > maxMesosID && unique != "" { // definitions of earlier versions may have names that long
+			id = fmt.Sprintf("%s~%d", unique, len(ids))
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// PersistentDisk is the disk of a persistent volume, with the name of the group's task that it belongs to.
+type PersistentDisk struct {
+	Member string
+	Disk
+}
+
+// Name is what people know the volume as: data, or task/data in a group.
+func (d *PersistentDisk) Name() string {
+	if d.Member == "" {
+		return d.Persistence.ID
+	}
+	return d.Member + "/" + d.Persistence.ID
+}
+
+// PersistentDisks lists the persistent volumes of an instance in order, that of VolumeIDs.
+func (a *App) PersistentDisks() []PersistentDisk {
+	var list []PersistentDisk
 	for k, t := range a.groupTasks() {
 		for _, d := range t.Resources.Disk {
 			if d.Persistence == nil {
 				continue
 			}
-			parts := []string{a.Name, d.Persistence.ID, strconv.Itoa(instance)}
+			p := PersistentDisk{Disk: d}
 			if k >= 0 {
-				parts = slices.Insert(parts, 1, a.Group[k].Name)
+				p.Member = a.Group[k].Name
 			}
-			if unique != "" {
-				parts = append(parts, unique)
-			}
-			id := strings.Join(parts, "~")
-			if len(id) > maxMesosID && unique != "" { // definitions of earlier versions may have names that long
-				id = fmt.Sprintf("%s~%d", unique, len(ids))
-			}
-			ids = append(ids, id)
+			list = append(list, p)
 		}
 	}
-	return ids
+	return list
 }
 
 // groupTasks yields the tasks of an instance with their place in the group, -1 if there is none.

@@ -156,6 +156,9 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 	if data := in.App.Marshal(); len(data) > store.MaxValue-1024 {
 		return nil, fmt.Errorf("%w: the definition of %q has %d bytes, more than a store takes; pass large data by URI", ErrInvalid, name, len(data))
 	}
+	if in.App.Resources.Role == "" && len(c.cfg.Roles) > 1 {
+		return nil, fmt.Errorf("%w: application %q names no role, and the framework has %d: set resources.role to one of %q", ErrInvalid, name, len(c.cfg.Roles), c.cfg.Roles)
+	}
 	old := c.byName[name]
 	if c.aside[name] != nil {
 		return nil, c.aside[name].Refusal()
@@ -176,12 +179,6 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 	if a.rec.Instances != in.App.Instances && change < app.Scale {
 		change = app.Scale
 	}
-	if change >= app.Version && (cur.app.Daemon != in.App.Daemon) {
-		return nil, fmt.Errorf("%w: an application can't become a daemon or stop being one; remove it first", ErrInvalid)
-	}
-	if change >= app.Version && cur.volumes != in.App.HasVolumes() {
-		return nil, fmt.Errorf("%w: an application can't get persistent volumes or lose them; remove it first", ErrInvalid)
-	}
 	if change >= app.Version && a.rec.Deployment.active() && !in.Force {
 		return nil, fmt.Errorf("application %q: %w (%s); use force, or roll back", name, ErrDeploying, a.rec.Deployment.State)
 	}
@@ -192,6 +189,11 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 			n = cur.number
 		}
 		if v, err = c.newVersion(n, in.App); err != nil {
+			return nil, err
+		}
+	}
+	if change >= app.Version {
+		if err := c.follow(a, v); err != nil {
 			return nil, err
 		}
 	}

@@ -18,7 +18,7 @@ type Config struct {
 	// Seed varies task ids of new state directories and the choice between equal agents. Everything else is determined by the inputs.
 	Seed uint64
 
-	// Roles of the framework, which has to have the capability MULTI_ROLE. An application without a role uses the first one. Default "*".
+	// Roles of the framework, which has to have the capability MULTI_ROLE. With several of them, applications have to name theirs. Default "*".
 	Roles []string
 	// Principal of the framework, which reservations and volumes bear.
 	Principal string

@@ -54,6 +54,7 @@ var kinds = []struct {
 	{core.ErrGuarded, http.StatusConflict, "guarded"},
 	{core.ErrNotGuarded, http.StatusConflict, "not-guarded"},
 	{core.ErrAside, http.StatusConflict, "set-aside"},
+	{core.ErrCannotFollow, http.StatusConflict, "cannot-follow"},
 	{core.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{framework.ErrNotRunning, http.StatusServiceUnavailable, "not-running"},
 	{framework.ErrInterrupted, http.StatusServiceUnavailable, "interrupted"},
