@@ -3,6 +3,7 @@ package framework
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mesokit/mesokit/framework/election"
 )
@@ -15,6 +16,21 @@ var (
 	// ErrStarted: Run was called a second time.
 	ErrStarted = errors.New("the framework runs already")
 )
+
+// StalledError says that a command has no answer yet, because what it decides cannot be stored. It may yet be carried out.
+type StalledError struct {
+	Waited  time.Duration
+	Trouble string // as in Status
+}
+
+// Error tells the trouble.
+func (e *StalledError) Error() string {
+	text := fmt.Sprintf("no answer within %v; the command may yet be carried out", e.Waited)
+	if e.Trouble != "" {
+		text += " (" + e.Trouble + ")"
+	}
+	return text
+}
 
 // NotLeadingError refuses a command because another process leads, or nobody does at the moment.
 type NotLeadingError struct {

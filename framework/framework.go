@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/framework/election"
@@ -20,13 +21,17 @@ type Framework struct {
 	metrics *metrics
 	spans   spans
 
+	commandPatience, brokenPatience time.Duration // see the constants; other ones in tests
+
 	started atomic.Bool
 	snap    atomic.Pointer[core.Snapshot]
 
-	mu      sync.Mutex
-	term    *term // nil while this process does not lead
-	status  Status
-	changed chan struct{} // closed with the next change of snapshot or status
+	mu     sync.Mutex
+	term   *term // nil while this process does not lead
+	status Status
+	// troubles by where they come from: what Status.Trouble is made of.
+	troubles map[string]string
+	changed  chan struct{} // closed with the next change of snapshot or status
 }
 
 // Status says how this process stands.
@@ -41,6 +46,8 @@ type Status struct {
 	Master string `json:"master,omitempty"`
 	// Trouble is what keeps the framework from working, such as a store or master that cannot be reached. "" if there is none.
 	Trouble string `json:"trouble,omitempty"`
+	// Stalled says why this process will not go on by itself, so that it should be restarted; "" while it works, or may again.
+	Stalled string `json:"stalled,omitempty"`
 }
 
 // New checks a configuration and returns the framework, which does nothing before Run.
@@ -48,7 +55,8 @@ func New(cfg Config) (*Framework, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces), changed: make(chan struct{})}
+	f := &Framework{cfg: cfg, hub: newHub(cfg.NoteHistory), spans: newSpans(cfg.Traces), changed: make(chan struct{}),
+		troubles: map[string]string{}, commandPatience: commandPatience, brokenPatience: brokenPatience}
 	f.snap.Store(&core.Snapshot{})
 	m, err := newMetrics(cfg.Metrics, f)
 	if err != nil {
@@ -165,8 +173,8 @@ func (f *Framework) Watch(ctx context.Context) iter.Seq2[*core.Snapshot, Status]
 }
 
 // Do gives the engine a command and returns, when its effects are stored, what is going to happen. The error is one of the
-// core's (core.ErrNoApp, …), a *NotLeadingError, ErrNotRunning, ErrInterrupted, or the cause of the end of ctx; after the latter two
-// the command may have been carried out.
+// core's (core.ErrNoApp, …), a *NotLeadingError, ErrNotRunning, ErrInterrupted, a *StalledError, or the cause of the end of ctx; after
+// the latter three the command may have been carried out, or may yet be.
 //
 // The application of a core.Submit is completed here; an error of that is an app.Errors.
 func (f *Framework) Do(ctx context.Context, c core.Command) (string, error) {

@@ -120,13 +120,15 @@ func (t *term) sessionEnded(s *scheduler.Session, err error) {
 type events struct{ *term }
 
 func (e *events) Connected(ctx context.Context, s *scheduler.Session, c scheduler.Connected) error {
-	e.set(func(st *Status) { st.Master, st.Trouble = c.Master, "" })
+	e.set(func(st *Status) { st.Master = c.Master })
+	e.trouble(fromMaster, "")
 	return e.Event(ctx, s, &schedulerpb.Event{Type: schedulerpb.Event_SUBSCRIBED.Enum(), Subscribed: &schedulerpb.Event_Subscribed{
 		FrameworkId: c.FrameworkID, MasterInfo: c.MasterInfo}})
 }
 
 func (e *events) Disconnected(ctx context.Context, _ *scheduler.Session, d scheduler.Disconnected) error {
-	e.set(func(st *Status) { st.Master, st.Trouble = "", "the master: "+d.Err.Error() })
+	e.set(func(st *Status) { st.Master = "" })
+	e.trouble(fromMaster, d.Err.Error())
 	return e.queue.put(ctx, core.Disconnected{}, nil)
 }
 
@@ -157,7 +159,7 @@ type sessionTracer struct {
 
 func (t sessionTracer) TraceSession(ctx context.Context, d scheduler.SessionTrace) {
 	if d.Kind == scheduler.TraceSubscribeFailed && d.Err != nil {
-		t.set(func(st *Status) { st.Trouble = "the master: " + d.Err.Error() })
+		t.trouble(fromMaster, d.Err.Error())
 	}
 	t.log.TraceSession(ctx, d)
 }
@@ -190,7 +192,7 @@ func (t *term) askForFramework() (*core.FrameworkKnown, error) {
 			t.cfg.Log.Warn("the master does not say which frameworks it knows; taking this one for new", "error", err)
 			return nil, nil
 		}
-		t.set(func(st *Status) { st.Trouble = "the master: " + err.Error() })
+		t.trouble(fromMaster, err.Error())
 		t.cfg.Log.Warn("cannot ask the master which frameworks it knows; trying again", "error", err)
 		select {
 		case <-time.After(min(250*time.Millisecond<<min(failures, 6), 10*time.Second)):

@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -90,7 +91,9 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	f.mu.Unlock()
 	f.cfg.Log.Info("leading", "framework", f.cfg.Name)
 	defer func() {
-		f.set(func(s *Status) { s.Leading, s.Master, s.Trouble = false, "", "" })
+		f.trouble(fromStore, "")
+		f.trouble(fromMaster, "")
+		f.set(func(s *Status) { s.Leading, s.Master, s.Stalled = false, "", "" })
 		f.mu.Lock()
 		f.term = nil
 		f.mu.Unlock()
@@ -115,6 +118,11 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 const (
 	commitTimeout = 20 * time.Second
 	readTimeout   = 2 * time.Minute // for all records at once
+	// brokenPatience is how long a store is tried to be opened again until the term, and mostly the process, ends: who starts again may find
+	// another disk.
+	brokenPatience = 30 * time.Second
+	// commandPatience is how long a command waits for its answer.
+	commandPatience = 20 * time.Second
 )
 
 // readAll reads the stored state, again and again while the store does not answer.
@@ -123,15 +131,13 @@ func (f *Framework) readAll(ctx context.Context, db store.Store) ([]store.Record
 		attempt, cancel := context.WithTimeout(ctx, readTimeout)
 		slow := time.AfterFunc(readTimeout/10, func() {
 			f.cfg.Log.Warn("still reading the stored state")
-			f.set(func(s *Status) { s.Trouble = "the store: it has not answered yet" })
+			f.trouble(fromStore, "it has not answered yet")
 		})
 		records, _, err := db.List(attempt, "")
 		cancel()
 		slow.Stop()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			if err == nil {
-				f.set(func(s *Status) { s.Trouble = "" })
-			}
+			f.trouble(fromStore, "")
 			return records, err
 		}
 		f.cfg.Log.Error("reading the stored state failed; trying again", "error", err)
@@ -152,6 +158,9 @@ func (t *term) begin(ask bool) {
 	}
 	for _, a := range t.cfg.Apps {
 		text, err := t.do(t.ctx, core.Submit{App: a, Standing: true})
+		for stalled := new(StalledError); errors.As(err, &stalled) && t.ctx.Err() == nil; {
+			text, err = t.do(t.ctx, core.Submit{App: a, Standing: true})
+		}
 		switch {
 		case err == nil:
 			t.cfg.Log.Info("submitted", "app", a.Name, "what", text)
@@ -228,6 +237,9 @@ func (t *term) apply(now time.Time, inputs []core.Input) *step {
 // do gives the engine a command and waits for the answer.
 func (t *term) do(ctx context.Context, c core.Command) (string, error) {
 	reply := make(chan core.Reply, 1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer time.AfterFunc(t.commandPatience, func() { cancel(&StalledError{t.commandPatience, t.Status().Trouble}) }).Stop()
 	if err := t.queue.put(ctx, c, reply); err != nil {
 		return "", err
 	}
@@ -305,7 +317,14 @@ func (t *term) release(s *step) {
 }
 
 // commit stores operations, again and again until it works. It fails when the term is over or must be.
-func (t *term) commit(ops []store.Op) bool {
+func (t *term) commit(ops []store.Op) (stored bool) {
+	defer t.watchCommit()()
+	defer func() {
+		if stored {
+			t.trouble(fromStore, "")
+		}
+	}()
+	var broken time.Time // since when
 	for failures := 0; ; failures++ {
 		ctx, done := t.spans.start(t.ctx, "commit")
 		began := time.Now()
@@ -317,7 +336,6 @@ func (t *term) commit(ops []store.Op) bool {
 		if err == nil {
 			if failures > 0 {
 				t.cfg.Log.Info("the store works again")
-				t.set(func(s *Status) { s.Trouble = "" })
 			}
 			return true
 		}
@@ -331,11 +349,20 @@ func (t *term) commit(ops []store.Op) bool {
 			t.end(err)
 			return false
 		}
+		if !errors.Is(err, store.ErrBroken) {
+			broken = time.Time{}
+		} else if broken.IsZero() {
+			broken = began
+		} else if d := time.Since(broken); d > t.brokenPatience {
+			t.cfg.Log.Error("the store stays broken; giving up", "error", err, "after", d)
+			t.end(fmt.Errorf("after %v: %w", d.Round(time.Second), err))
+			return false
+		}
 		// All operations are writes of the only writer: doing them twice is doing them once, so that it does not matter whether a failed
 		// commit has happened.
 		wait := min(100*time.Millisecond<<min(failures, 6), 5*time.Second)
 		t.cfg.Log.Error("storing failed; nothing is launched or acknowledged until it works", "error", err, "retry_in", wait)
-		t.set(func(s *Status) { s.Trouble = "the store: " + err.Error() })
+		t.trouble(fromStore, err.Error())
 		select {
 		case <-time.After(wait):
 		case <-t.ctx.Done():

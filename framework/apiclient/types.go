@@ -18,6 +18,7 @@ type Status struct {
 	// Master that the framework is subscribed to, "" if it is not.
 	Master      string `json:"master,omitempty"`
 	Trouble     string `json:"trouble,omitempty"` // what keeps it from working
+	Stalled     string `json:"stalled,omitempty"` // why it should be restarted
 	FrameworkID string `json:"framework_id,omitempty"`
 	Connected   bool   `json:"connected"`
 	Guarded     bool   `json:"guarded"` // see Client.Guard

@@ -89,7 +89,7 @@ func TestServesOverTLS(t *testing.T) {
 	roots.AddCert(borrowed.Certificate())
 	borrowed.Close()
 	l := listen(t)
-	s, err := server.New(idle(t, framework.Status{}), server.Config{TLS: cfg})
+	s, err := server.New(idle(t, framework.Status{Running: true}), server.Config{TLS: cfg})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,19 +21,39 @@ func getStatus(q *request) (any, error) {
 		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside}, nil
 }
 
+// getReadiness follows every trouble: only who can act, or knows who does, is ready.
 func getReadiness(q *request) (any, error) {
-	st := q.server.engine.Status()
+	st, guard := q.server.engine.Status(), q.server.engine.Snapshot().Guard
 	switch {
 	case !st.Running:
-		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "the scheduler does not run"}
+		return unavailable("the scheduler does not run")
+	case cmp.Or(st.Stalled, st.Trouble) != "":
+		return unavailable(cmp.Or(st.Stalled, st.Trouble))
+	case st.Leading && guard != nil:
+		return unavailable("the engine refuses to act: " + guard.Why)
 	case st.Leading && st.Master == "":
-		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "not subscribed; " + st.Trouble}
+		return unavailable("not subscribed to a master yet")
 	case st.Leading:
 		return done{"leading"}, nil
 	case st.Leader == nil:
-		return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: "nobody is known to lead"}
+		return unavailable("nobody is known to lead")
 	}
 	return done{"following " + st.Leader.ID}, nil
+}
+
+// getHealth fails where a restart may help.
+func getHealth(q *request) (any, error) {
+	switch st := q.server.engine.Status(); {
+	case !st.Running:
+		return unavailable("the scheduler does not run")
+	case st.Stalled != "":
+		return unavailable(st.Stalled)
+	}
+	return done{"ok"}, nil
+}
+
+func unavailable(why string) (any, error) {
+	return nil, &Problem{Status: http.StatusServiceUnavailable, Detail: why}
 }
 
 func listApps(q *request) (any, error) {

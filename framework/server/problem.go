@@ -74,6 +74,9 @@ func problemOf(err error) *Problem {
 		}
 		return p
 	}
+	if stalled, ok := errors.AsType[*framework.StalledError](err); ok {
+		return &Problem{Type: "stalled", Status: http.StatusServiceUnavailable, Detail: stalled.Error()}
+	}
 	if all, ok := errors.AsType[app.Errors](err); ok {
 		p := &Problem{Type: "invalid-app", Status: http.StatusUnprocessableEntity, Detail: all.Error()}
 		for _, e := range all {

@@ -95,8 +95,8 @@ func routes() []route {
 		{method: "GET", path: "/v1/events", id: "streamEvents", summary: "Notes of the engine as server-sent events; Last-Event-ID resumes", need: read, state: true, query: []param{{name: "app", kind: "string", what: "Of this application.", many: true}, {name: "kind", kind: "string", what: "Of this kind.", many: true, list: noteKinds}, {name: "after", kind: "string", what: "Number of the last event seen, 0 for all that are remembered. Without it, and without Last-Event-ID, the stream begins now."}}, status: 200, answer: core.Note{}, media: "text/event-stream", handle: streamEvents},
 		{method: "GET", path: "/v1/backup", id: "getBackup", summary: "The whole state as one file, for mesokit store restore", need: write, state: true, status: 200, media: backupMedia, handle: getBackup},
 		{method: "GET", path: "/v1/openapi.json", id: "getAPI", summary: "This document", need: nobody, status: 200, handle: func(q *request) (any, error) { return json.RawMessage(q.server.api), nil }},
-		{method: "GET", path: "/healthz", id: "getHealth", summary: "200 while the process works", need: nobody, status: 200, answer: done{}, handle: func(*request) (any, error) { return done{"ok"}, nil }},
-		{method: "GET", path: "/readyz", id: "getReadiness", summary: "200 while the scheduler leads and is subscribed, or follows a known leader", need: nobody, status: 200, answer: done{}, handle: getReadiness},
+		{method: "GET", path: "/healthz", id: "getHealth", summary: "200 while the process works; 503 where a restart may help", need: nobody, status: 200, answer: done{}, handle: getHealth},
+		{method: "GET", path: "/readyz", id: "getReadiness", summary: "200 while the scheduler leads and can act, or follows a known leader; the body of 503 names the trouble", need: nobody, status: 200, answer: done{}, handle: getReadiness},
 	}
 }
 

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -586,6 +587,38 @@ func TestWithCredentialsOnlyToWriteNobodyElseReads(t *testing.T) {
 			s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 			if w.Code != tc.want {
 				t.Errorf("PublicRead %v: %s is answered %d, want %d", tc.public, path, w.Code, tc.want)
+func TestReadinessFollowsEveryTroubleAndNamesIt(t *testing.T) {
+	leading := framework.Status{Running: true, Leading: true, Master: "10.0.0.1:5050"}
+	with := func(change func(*framework.Status)) framework.Status {
+		st := leading
+		change(&st)
+		return st
+	}
+	for _, tc := range []struct {
+		st      framework.Status
+		snap    core.Snapshot
+		ready   string // "" if it is
+		healthy bool
+	}{
+		{st: leading, healthy: true},
+		{st: framework.Status{Running: true, Leader: &election.Info{ID: "a"}}, healthy: true},
+		{st: framework.Status{}, ready: "does not run"},
+		{st: framework.Status{Running: true}, ready: "nobody is known to lead", healthy: true},
+		{st: with(func(st *framework.Status) { st.Master = "" }), ready: "not subscribed", healthy: true},
+		{st: with(func(st *framework.Status) { st.Trouble = "the store: no space left" }), ready: "no space left", healthy: true},
+		{st: with(func(st *framework.Status) { st.Master, st.Trouble = "", "the master: connection refused" }), ready: "connection refused", healthy: true},
+		{st: with(func(st *framework.Status) { st.Stalled = "a commit has not ended" }), ready: "a commit has not ended"},
+		{st: leading, snap: core.Snapshot{Guard: &core.Guard{Why: "the store is empty"}}, ready: "the store is empty", healthy: true},
+	} {
+		s, err := server.New(snapshotted{idle(t, tc.st), &tc.snap}, server.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, problem := range map[string]string{"/readyz": tc.ready, "/healthz": map[bool]string{true: "", false: cmp.Or(tc.ready, "no")}[tc.healthy]} {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if want := map[bool]int{true: 200, false: 503}[problem == ""]; w.Code != want || !strings.Contains(w.Body.String(), problem) {
+				t.Errorf("%+v: %s: %d %s; want %d %s", tc.st, path, w.Code, w.Body, want, problem)
 			}
 		}
 	}

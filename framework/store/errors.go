@@ -22,6 +22,9 @@ var (
 	ErrUncertain = errors.New("the commit may or may not have happened")
 	// ErrNotEmpty is returned by Restore for a store that has records.
 	ErrNotEmpty = errors.New("the store has records already; restore into an empty one or replace them")
+	// ErrBroken is wrapped by commits of local stores that cannot be written after a failure, and could not be opened again either. Every further commit tries that
+	// again.
+	ErrBroken = errors.New("the store is broken")
 	// ErrFull is wrapped by commits of local backends that found no space. Nothing was changed; the same commit may pass when there is.
 	ErrFull = errors.New("no space left for the store")
 	// ErrLocked is wrapped by attempts to open a local store that another process has open.

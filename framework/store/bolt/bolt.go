@@ -18,8 +18,11 @@ import (
 // Store is a store.Store in a file. Its one goroutine ends with Close.
 type Store struct {
 	path string
-	db   *bbolt.DB
+	cfg  Config
 	feed *feed.Feed
+
+	mu sync.RWMutex // held for reading while db is in use, and for writing while it is replaced
+	db *bbolt.DB
 
 	queue     chan *request
 	closing   chan struct{} // closed when Close begins
@@ -30,7 +33,7 @@ type Store struct {
 	// Of the committer; set before it starts.
 	revision store.Revision
 	fence    store.Token
-	broken   error
+	broken   error // nothing may be written before the file is opened again
 	syncs    int64 // transactions, for benchmarks
 }
 
@@ -108,6 +111,8 @@ func (s *Store) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	err := s.guard(func() error { return s.db.View(f) })
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return store.ErrClosed

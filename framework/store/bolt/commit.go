@@ -79,11 +79,11 @@ func (s *Store) commits() {
 }
 
 func (s *Store) commitGroup(group []*request) {
-	if s.broken == nil {
+	if err := s.mend(); err == nil {
 		s.write(group)
 	} else {
 		for _, r := range group {
-			r.err = s.broken
+			r.err = err
 		}
 	}
 	for _, r := range group {
@@ -162,7 +162,7 @@ func (r *request) apply(records *bbolt.Bucket, revision store.Revision, highest 
 }
 
 // failed says what the failure of a transaction means. A full disk is known before anything counts; whatever else goes wrong, most
-// of all a failing fsync, leaves unknown what is on the disk, and nothing may build upon it.
+// of all a failing fsync, leaves unknown what is on the disk, and nothing may build upon it: the next commit mends that first.
 func (s *Store) failed(err error) error {
 	if isFull(err) {
 		var now int64
@@ -176,7 +176,7 @@ func (s *Store) failed(err error) error {
 			return fmt.Errorf("write to %s: %w: %w", s.path, store.ErrFull, err)
 		}
 	}
-	s.broken = fmt.Errorf("the store %s must be opened again, since a write has failed: %w", s.path, err)
+	s.broken = err
 	return fmt.Errorf("write to %s: %w: %w", s.path, store.ErrUncertain, err)
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	LockWait time.Duration
 	// Mode of a new file. Default 0600.
 	Mode os.FileMode
+
+	open func(path string, flag int, mode os.FileMode) (*os.File, error) // for tests; default os.OpenFile
 }
 
 // Open opens the store in the file at path, and makes file and directories if they do not exist. It returns
@@ -47,7 +49,7 @@ func Open(path string, cfg Config) (*Store, error) {
 	if err := create(path, cfg.Mode); err != nil {
 		return nil, fmt.Errorf("create the store %s: %w", path, err)
 	}
-	s := &Store{path: path, queue: make(chan *request), closing: make(chan struct{}), committer: make(chan struct{})}
+	s := &Store{path: path, cfg: cfg, queue: make(chan *request), closing: make(chan struct{}), committer: make(chan struct{})}
 	if err := s.open(cfg); err != nil {
 		if s.db != nil {
 			_ = s.db.Close()
@@ -61,7 +63,7 @@ func Open(path string, cfg Config) (*Store, error) {
 
 func options(cfg Config) *bbolt.Options {
 	// bbolt takes 0 for waiting forever.
-	return &bbolt.Options{Timeout: max(cfg.LockWait, time.Nanosecond), FreelistType: bbolt.FreelistMapType, NoStatistics: true}
+	return &bbolt.Options{Timeout: max(cfg.LockWait, time.Nanosecond), FreelistType: bbolt.FreelistMapType, NoStatistics: true, OpenFile: cfg.open}
 }
 
 // create makes a file that does not exist, complete or not at all: a crash must leave nothing that looks damaged.
@@ -125,30 +127,35 @@ func (s *Store) open(cfg Config) error {
 			return spaceError(err)
 		}
 		s.db = db
-		return db.View(func(tx *bbolt.Tx) error {
-			// Pages beyond the end of the file would crash whoever reads them.
-			if info, err := os.Stat(s.path); err == nil && info.Size() < tx.Size() {
-				return s.corrupt(fmt.Sprintf("it has %d bytes of at least %d", info.Size(), tx.Size()))
-			}
-			meta := tx.Bucket(bucketMeta)
-			if meta == nil || tx.Bucket(bucketRecords) == nil {
-				return s.corrupt("it is a bolt file of something else")
-			}
-			version, err := s.number(meta, metaFormat)
-			if err != nil {
-				return err
-			}
-			if version > format {
-				return &store.NewerVersionError{Where: s.path, Kind: "store file", Version: int(version), Supported: format}
-			}
-			revision, err := s.number(meta, metaRevision)
-			if err != nil {
-				return err
-			}
-			fence, err := s.number(meta, metaFence)
-			s.revision, s.fence = store.Revision(revision), store.Token(fence)
+		return s.readMeta(db)
+	})
+}
+
+// readMeta checks that a file is a store, and takes over what it says.
+func (s *Store) readMeta(db *bbolt.DB) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		// Pages beyond the end of the file would crash whoever reads them.
+		if info, err := os.Stat(s.path); err == nil && info.Size() < tx.Size() && db.Path() == s.path {
+			return s.corrupt(fmt.Sprintf("it has %d bytes of at least %d", info.Size(), tx.Size()))
+		}
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || tx.Bucket(bucketRecords) == nil {
+			return s.corrupt("it is a bolt file of something else")
+		}
+		version, err := s.number(meta, metaFormat)
+		if err != nil {
 			return err
-		})
+		}
+		if version > format {
+			return &store.NewerVersionError{Where: s.path, Kind: "store file", Version: int(version), Supported: format}
+		}
+		revision, err := s.number(meta, metaRevision)
+		if err != nil {
+			return err
+		}
+		fence, err := s.number(meta, metaFence)
+		s.revision, s.fence = store.Revision(revision), store.Token(fence)
+		return err
 	})
 }
 

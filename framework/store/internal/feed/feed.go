@@ -62,6 +62,18 @@ func (f *Feed) Add(revision store.Revision, events []store.Event) {
 	f.changed = make(chan struct{})
 }
 
+// Skip begins again after a revision: there were commits that nobody knows in detail. Whoever watches must list again.
+func (f *Feed) Skip(to store.Revision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || to == f.newest {
+		return
+	}
+	f.commits, f.bytes, f.oldest, f.newest = nil, 0, to, to
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
 // Close ends all watches with store.ErrClosed.
 func (f *Feed) Close() {
 	f.mu.Lock()
