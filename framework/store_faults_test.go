@@ -189,7 +189,9 @@ func TestTheTroubleOfOneThingDoesNotHideThatOfAnother(t *testing.T) {
 	if err := c.FailOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	status("the master is lost too", func(st framework.Status) bool { return troubled(st) && (st.Master == "" || strings.Contains(st.Trouble, "the master: ")) })
+	status("the master is lost too", func(st framework.Status) bool {
+		return troubled(st) && (st.Master == "" || strings.Contains(st.Trouble, "the master: "))
+	})
 	status("the master is back, the store is not", func(st framework.Status) bool {
 		return troubled(st) && st.Master != "" && !strings.Contains(st.Trouble, "the master: ")
 	})

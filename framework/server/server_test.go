@@ -587,6 +587,11 @@ func TestWithCredentialsOnlyToWriteNobodyElseReads(t *testing.T) {
 			s.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 			if w.Code != tc.want {
 				t.Errorf("PublicRead %v: %s is answered %d, want %d", tc.public, path, w.Code, tc.want)
+			}
+		}
+	}
+}
+
 func TestReadinessFollowsEveryTroubleAndNamesIt(t *testing.T) {
 	leading := framework.Status{Running: true, Leading: true, Master: "10.0.0.1:5050"}
 	with := func(change func(*framework.Status)) framework.Status {
