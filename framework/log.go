@@ -11,9 +11,13 @@ func (t *term) logNotes(notes []core.Note) {
 	for _, n := range notes {
 		level := slog.LevelInfo
 		switch n.Kind {
-		case core.NoteWarning, core.NoteOrphan:
+		case core.NoteWarning, core.NoteOrphan, core.NoteFailure:
 			level = slog.LevelWarn
-		case core.NoteTask, core.NoteEvent, core.NoteHealth:
+		case core.NoteTask:
+			if n.State != core.Running.String() && n.State != core.Ended.String() && n.State != core.Lost.String() {
+				level = slog.LevelDebug
+			}
+		case core.NoteEvent:
 			level = slog.LevelDebug
 		}
 		if !t.cfg.Log.Enabled(t.ctx, level) {

@@ -210,12 +210,26 @@ func stateOfApp(a *apiclient.App) string {
 		return "deployment " + a.Deployment
 	case a.GivenUp > 0:
 		return "given up in part"
+	case a.Failing > 0:
+		return failing(a.Failures, a.NextTry)
 	case a.Waiting > 0:
 		return "waits"
 	case settled(a):
 		return "ok"
 	}
 	return "changes"
+}
+
+// failing is the state of what does not stay up.
+func failing(failures int, next *time.Time) string {
+	text := fmt.Sprintf("failing (%d times", failures)
+	if failures == 1 {
+		text = "failing (once"
+	}
+	if next != nil {
+		text += ", next try " + until(*next)
+	}
+	return text + ")"
 }
 
 // ago is a time for humans.
@@ -314,9 +328,15 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 	}
 	t := newTable(cmd, column{header: "name", wide: true, name: true}, "instance", "state", "health", "version", "host", "ports", "task", "since", "last")
 	for _, i := range tasks {
-		health, since, last := "", time.Time{}, i.Message
-		if i.State == "running" {
+		state, health, since, last := i.State, "", time.Time{}, i.Message
+		switch i.State {
+		case "running":
 			health, last = i.Health, ""
+			if !i.Up {
+				last = i.Check
+			}
+		case "failing":
+			state = failing(i.Failures, i.NextTry)
 		}
 		if i.Changed != nil {
 			since = *i.Changed
@@ -324,7 +344,7 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 		if i.Failures > 0 {
 			last = strings.TrimSuffix(fmt.Sprintf("failure %d: %s", i.Failures, i.Failure), ": ")
 		}
-		t.AppendRow(table.Row{fmt.Sprintf("%s/%d", i.App, i.Index), i.Index, i.State, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), last})
+		t.AppendRow(table.Row{fmt.Sprintf("%s/%d", i.App, i.Index), i.Index, state, health, i.Version, i.Hostname, strings.Trim(fmt.Sprint(i.Ports), "[]"), i.Task, ago(since), last})
 	}
 	if formatOf(cmd) == formatName {
 		return emitText(cmd, t.Render())

@@ -46,6 +46,10 @@ type App struct {
 	Version    uint32         `json:"version"`
 	Up         int            `json:"up"`
 	Waiting    int            `json:"waiting"`
+	Failing    int            `json:"failing"`                // those of them whose last task has failed, or was refused
+	Failures   int            `json:"failures,omitempty"`     // the most in a row among those that are failing
+	Failure    string         `json:"last_failure,omitempty"` // of that instance
+	NextTry    *time.Time     `json:"next_try,omitempty"`     // the first of one that is failing
 	Reached    int            `json:"reached"`
 	GivenUp    int            `json:"given_up"`
 	Tasks      map[string]int `json:"tasks"` // by state
@@ -83,12 +87,13 @@ type Deployment struct {
 type Task struct {
 	App      string     `json:"app"`
 	Index    int        `json:"index"`
-	State    string     `json:"state"` // of the task, or waiting, reached, given-up
+	State    string     `json:"state"` // of the task, or waiting, failing, reached, given-up
 	Outcome  string     `json:"outcome"`
 	Task     string     `json:"task,omitempty"`    // id in Mesos
 	Members  []Member   `json:"members,omitempty"` // of a pod
 	Version  uint32     `json:"version"`
 	Health   string     `json:"health,omitempty"`
+	Check    string     `json:"check,omitempty"` // result of the last check, in words
 	Up       bool       `json:"up"`
 	Agent    string     `json:"agent,omitempty"`
 	Hostname string     `json:"hostname,omitempty"`

@@ -348,7 +348,7 @@ func (c *Core) restartInstance(in RestartInstance) (string, error) {
 		return "", err
 	}
 	c.setOutcome(a, i, Active)
-	i.Failures, i.NotBefore = 0, 0
+	c.forgive(a, i)
 	if i.Live() != nil {
 		c.doom(a, in.Index, "restarted by command")
 		return "killing " + i.Task.ID, nil
@@ -367,7 +367,7 @@ func (c *Core) replace(in Replace) (string, error) {
 		return "", fmt.Errorf("%w: an instance of a daemon belongs to its agent; restart it", ErrInvalid)
 	}
 	c.setOutcome(a, i, Active)
-	i.Failures, i.NotBefore = 0, 0
+	c.forgive(a, i)
 	c.unbind(i, true)
 	c.notPending(a, i)
 	if t := i.Live(); t != nil {
@@ -415,7 +415,7 @@ func (c *Core) revive(a *appState) {
 		if i.Outcome == GivenUp && i.Version == a.rec.Version {
 			i = c.edit(a, i.Index)
 			c.setOutcome(a, i, Active)
-			i.Failures, i.NotBefore = 0, 0
+			c.forgive(a, i)
 			c.await(a, i)
 		}
 		return true

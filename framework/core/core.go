@@ -88,6 +88,7 @@ type appState struct {
 	whyAll   map[uint32]*placement.Explanation // of the others, by version
 	problem  map[int]string                    // why a launch could not even be described
 	pins     map[string]int                    // of daemons: agent id -> instance
+	refusals map[string]*refusal               // by agent id
 	kicked   bool
 	changed  bool // since the last snapshot
 	dirty    bool // record to be written
@@ -306,6 +307,8 @@ func (c *Core) fire() {
 			c.survey()
 		case timerOrphan:
 			c.orphanDue(t)
+		case timerRefusal:
+			c.refusalDue(t)
 		}
 	}
 }

@@ -55,7 +55,8 @@ const (
 	NoteApp        NoteKind = "app"        // submitted, scaled, removed
 	NoteTask       NoteKind = "task"       // a task changed its state
 	NoteHealth     NoteKind = "health"     // the health of a task changed, or it became ready
-	NoteInstance   NoteKind = "instance"   // retries, goals, volumes, replacements
+	NoteInstance   NoteKind = "instance"   // goals, volumes, replacements
+	NoteFailure    NoteKind = "failure"    // a task has failed or was refused: why, how often, and when it is tried again
 	NoteDeployment NoteKind = "deployment" // started, waits, paused, done, failed
 	NoteOrphan     NoteKind = "orphan"     // a task that nobody knows
 	NoteAgent      NoteKind = "agent"      // draining, maintenance

@@ -49,13 +49,22 @@ func (s *Snapshot) Why(name string, index int) Why {
 	case !s.Connected:
 		return Why{Text: "the engine is not connected to a master"}
 	case !i.pending && i.NotBefore > ms(s.Time):
-		return Why{Text: fmt.Sprintf("it waits after failure %d in a row%s", i.Failures, lastOf(i)), Until: s.Wall(i.NotBefore)}
+		return Why{Text: "failing: it has " + i.failing() + lastOf(i) + " and is tried again", Until: s.Wall(i.NotBefore)}
 	}
+	w := s.whyWaiting(a, i)
+	if i.Failures > 0 {
+		w.Text = "failing: it has " + i.failing() + lastOf(i) + "; now " + w.Text
+	}
+	return w
+}
+
+// whyWaiting explains an instance that may be launched and is not.
+func (s *Snapshot) whyWaiting(a *App, i *Instance) Why {
 	if i.Pin != "" {
 		if ag := s.Agent(i.Pin); ag != nil && ag.Draining {
 			return Why{Text: "it belongs to agent " + ag.name() + ", which is to be left, because it is drained or for maintenance: it waits for the end of that, or for being replaced"}
 		}
-		if e := a.why[index]; e != nil {
+		if e := a.why[i.Index]; e != nil {
 			return Why{Text: "the offers of its agent do not suffice", Offers: e}
 		}
 		return Why{Text: "it belongs to agent " + s.nameOf(i.Pin) + ", which has not been offered"}
@@ -85,13 +94,16 @@ func (s *Snapshot) whyTask(a *App, i *Instance, t *Task) Why {
 		return w
 	}
 	if t.Up == 0 {
-		return Why{Running: true, Text: "it runs, but is not ready: " + t.Health.String()}
+		return Why{Running: true, Text: "it runs, but is not ready: " + t.checks()}
 	}
 	return Why{Running: true, Text: "it runs"}
 }
 
 func lastOf(i *Instance) string {
-	if i.Task == nil || i.Task.why() == "" {
+	switch {
+	case i.LastFailure != "":
+		return " (" + i.LastFailure + ")"
+	case i.Task == nil || i.Task.why() == "":
 		return ""
 	}
 	return " (" + i.Task.why() + ")"

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 		if !from.Over() { // one that was lost can be reported to have ended, too
 			c.leave(a, t)
 		}
-		c.freed(a, i, t, detached, tr.Does)
+		c.freed(a, i, t, detached, tr.Does, s)
 	case tr.Does&Detach != 0 && !detached:
 		c.detach(a, i)
 	case from.Over() && !t.State.Over():
@@ -72,6 +71,9 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	if detached && t.State.Reachable() {
 		c.notPending(a, i) // first it has to end, which does not take long now
+	}
+	if t.Up != 0 && wasUp == 0 {
+		delete(a.refusals, t.Agent)
 	}
 	if from != t.State || wasUp != t.Up {
 		c.kick(a)
@@ -176,8 +178,8 @@ func (c *Core) taskDue(x timer) {
 	}
 }
 
-// freed decides what comes after a task that is over.
-func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does) {
+// freed decides what comes after a task that is over. The status that said so may be nil.
+func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does, s *mesospb.TaskStatus) {
 	if detached {
 		for k, d := range i.Detached {
 			if d == t {
@@ -196,14 +198,14 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 	case does&Achieve != 0 && (goal == app.GoalFinish || goal == app.GoalOnce) && !c.replaced(a, i, t),
 		goal == app.GoalOnce && t.Began && (!t.Doomed || t.Failed):
 		c.setOutcome(a, i, Reached)
-		i.Failures, i.LastFailure = 0, ""
+		c.setFailures(a, i, 0, 0, "")
 		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "reached", Text: "goal " + string(goal) + " reached"})
 	case t.Doomed && !t.Failed:
 		i.NotBefore = 0
 	case does&(Count|Achieve) != 0:
-		c.backoff(a, i, t, v)
-	case !t.Began:
-		i.NotBefore = c.now + 1000 // dropped on the way: don't spin
+		c.failed(a, i, t, v, s, true)
+	case !t.Began || c.now-t.Launched < v.resetAfter():
+		c.failed(a, i, t, v, s, tried(s))
 	default:
 		i.NotBefore = 0 // its agent is gone: not its fault
 	}
@@ -221,54 +223,6 @@ func (c *Core) freed(a *appState, i *Instance, t *Task, detached bool, does Does
 // replaced reports whether the task has ended because another version is to take its place.
 func (c *Core) replaced(a *appState, i *Instance, t *Task) bool {
 	return t.Doomed && t.Version != i.Version
-}
-
-// backoff counts a failure and says when to try again, if at all.
-func (c *Core) backoff(a *appState, i *Instance, t *Task, v *version) {
-	r := v.retry()
-	first, most := v.backoff()
-	if t.Up != 0 && c.now-t.Up >= msOf(orElse(r.ResetAfter, 10*time.Second)) {
-		i.Failures, i.LastFailure = 0, ""
-	}
-	i.Failures++
-	i.LastFailure = t.why()
-	c.deploymentFailure(a, t, false)
-	if r.TotalRetries != nil && i.Failures > *r.TotalRetries {
-		c.setOutcome(a, i, GivenUp)
-		c.deploymentFailure(a, t, true)
-		c.note(Note{Kind: NoteInstance, App: i.App, Index: i.Index, Task: t.ID, State: "given-up",
-			Text: fmt.Sprintf("given up after %d retries; restart or update the application to try again", *r.TotalRetries)})
-		return
-	}
-	wait := first
-	if r.Backoff == nil || *r.Backoff {
-		for n := 1; n < i.Failures && wait < most; n++ {
-			wait *= 2
-		}
-		wait = min(wait, most)
-	}
-	i.NotBefore = c.now + msOf(wait)
-}
-
-func (v *version) retry() app.Retry {
-	if v.app.Retry == nil {
-		return app.Retry{}
-	}
-	return *v.app.Retry
-}
-
-// backoff is how long an instance waits after its first failure, and at most.
-func (v *version) backoff() (first, most time.Duration) {
-	r := v.retry()
-	first = orElse(r.Time, time.Second)
-	return first, max(first, orElse(r.MaxTime, 5*time.Minute))
-}
-
-func orElse(d app.Duration, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return time.Duration(d)
-	}
-	return otherwise
 }
 
 // await has an instance launched as soon as it may be.
@@ -373,8 +327,10 @@ func (c *Core) noteTask(i *Instance, t *Task, from State, wasUp int64) {
 		n.Kind = NoteTask
 		n.Text = strings.TrimLeft(strings.TrimPrefix(t.why(), n.State), ": ")
 	case (wasUp == 0) != (t.Up == 0):
-		n.Kind = NoteHealth
-		n.Text = t.Health.String()
+		n.Kind, n.Text = NoteHealth, "not ready any more: "+t.checks()
+		if t.Up != 0 {
+			n.Text = "ready"
+		}
 	default:
 		return
 	}
@@ -408,7 +364,7 @@ func reasonOf(s *mesospb.TaskStatus) string {
 
 // clip keeps the beginning of a text, in memory of its own.
 func clip(s string) string {
-	const most = 300
+	const most = 600 // Mesos names long paths before it says what is wrong with them
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}

@@ -37,7 +37,7 @@ func (c *Core) place() {
 		}
 		res := c.cfg.Placer.Place(&placement.Cycle{
 			Now: c.wall(), Offers: offers, Pending: tasks, Placed: c.placed, HomeRegion: c.home, Holds: c.holds, Seed: c.cfg.Seed ^ c.version,
-			Averse: averse, Awaits: c.awaits,
+			Averse: averse, Avoid: c.avoided(), Awaits: c.awaits,
 		})
 		c.holds = res.Holds
 		roams := c.explain(res.Unplaced, where)
@@ -213,7 +213,7 @@ func (c *Core) survey() {
 		return
 	}
 	res := c.cfg.Placer.Place(&placement.Cycle{
-		Now: c.wall(), Offers: c.book.Recent(c.time), Pending: tasks, Placed: c.placed, HomeRegion: c.home, Seed: c.cfg.Seed ^ c.version, Averse: c.averse(), Awaits: c.awaits,
+		Now: c.wall(), Offers: c.book.Recent(c.time), Pending: tasks, Placed: c.placed, HomeRegion: c.home, Seed: c.cfg.Seed ^ c.version, Averse: c.averse(), Avoid: c.avoided(), Awaits: c.awaits,
 	})
 	for _, as := range res.Assignments { // they fit; the offer only has to come
 		if ref, ok := where[as.Task]; ok {

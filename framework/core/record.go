@@ -77,6 +77,7 @@ type taskRecord struct {
 	State    State          `json:"state"`
 	Health   Health         `json:"health,omitempty"`
 	Checked  bool           `json:"checked,omitempty"`
+	Check    string         `json:"check,omitempty"`
 	Doomed   bool           `json:"doomed,omitempty"`
 	Failed   bool           `json:"failed,omitempty"`
 	Began    bool           `json:"began,omitempty"`
@@ -103,6 +104,7 @@ type instanceRecord struct {
 	Task      *taskRecord   `json:"task,omitempty"`
 	Detached  []*taskRecord `json:"detached,omitempty"`
 	Failures  int           `json:"failures,omitempty"`
+	Excused   int           `json:"excused,omitempty"`
 	Failure   string        `json:"failure,omitempty"`
 	NotBefore int64         `json:"not_before,omitempty"`
 	Outcome   Outcome       `json:"outcome,omitempty"`
@@ -154,7 +156,7 @@ func (t *Task) record() *taskRecord {
 	if t == nil {
 		return nil
 	}
-	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began,
+	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Check: t.Check, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began,
 		Agent: t.Agent, Owner: t.Owner, Ports: t.Ports, Launched: t.Launched, Changed: t.Changed, Up: t.Up, Reason: t.Reason, Message: t.Message}
 	for _, m := range t.Members {
 		r.Members = append(r.Members, memberRecord{m.ID, m.Last.String(), m.Health, m.Checked})
@@ -169,7 +171,7 @@ func (r *taskRecord) task() (*Task, error) {
 	if r.ID == "" {
 		return nil, &RecordError{Field: "task id", Want: "an id"}
 	}
-	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began,
+	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Check: r.Check, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began,
 		Agent: r.Agent, Owner: r.Owner, Ports: r.Ports, Launched: r.Launched, Changed: r.Changed, Up: r.Up, Reason: r.Reason, Message: r.Message}
 	for _, m := range r.Members {
 		e, ok := eventNamed(m.Last)
@@ -191,7 +193,7 @@ func eventNamed(name string) (Event, bool) {
 }
 
 func (i *Instance) record() instanceRecord {
-	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, Failure: i.LastFailure, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes, Owner: i.Owner, Reserved: i.Reserved}
+	r := instanceRecord{Version: i.Version, Task: i.Task.record(), Failures: i.Failures, Excused: i.Excused, Failure: i.LastFailure, NotBefore: i.NotBefore, Outcome: i.Outcome, Pin: i.Pin, Volumes: i.Volumes, Owner: i.Owner, Reserved: i.Reserved}
 	for _, t := range i.Detached {
 		r.Detached = append(r.Detached, t.record())
 	}
@@ -199,7 +201,7 @@ func (i *Instance) record() instanceRecord {
 }
 
 func (r *instanceRecord) instance(app string, index int) (*Instance, error) {
-	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, LastFailure: r.Failure, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes, Owner: r.Owner, Reserved: r.Reserved}
+	i := &Instance{App: app, Index: index, Version: r.Version, Failures: r.Failures, Excused: r.Excused, LastFailure: r.Failure, NotBefore: r.NotBefore, Outcome: r.Outcome, Pin: r.Pin, Volumes: r.Volumes, Owner: r.Owner, Reserved: r.Reserved}
 	if len(i.Volumes) > 0 && i.Reserved == "" { // a record of an earlier version
 		i.Reserved = i.Pin
 	}

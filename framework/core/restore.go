@@ -177,6 +177,7 @@ func (r *restorer) finish() {
 			}
 		}
 		a.inst.all(func(i *Instance) bool {
+			c.restoreRefusals(a, i)
 			c.await(a, i)
 			return true
 		})

@@ -230,7 +230,7 @@ func (a *appState) settledSwitch(to uint32) bool {
 func (c *Core) switchTo(a *appState, index int, to uint32) {
 	i := c.edit(a, index)
 	i.Version = to
-	i.Failures, i.NotBefore = 0, 0
+	c.forgive(a, i)
 	if i.Outcome == GivenUp || i.Outcome == Reached && a.versionOf(to).app.Goal != app.GoalOnce {
 		c.setOutcome(a, i, Active)
 	}

@@ -17,6 +17,8 @@ type Counts struct {
 	Tasks [numStates]int
 	// Waiting instances have nothing running and want to be launched.
 	Waiting int
+	// Failing are those of them whose last task has failed or was refused.
+	Failing int
 	// Up are running and as healthy as asked for.
 	Up int
 	// Reached and GivenUp instances have nothing running and want nothing.
@@ -43,6 +45,9 @@ func (n *Counts) add(i *Instance, by int) {
 		n.GivenUp += by
 	default:
 		n.Waiting += by
+		if i.Failures > 0 {
+			n.Failing += by
+		}
 	}
 }
 

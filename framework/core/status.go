@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/mesokit/mesokit/framework/app"
@@ -75,6 +76,7 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 		return true // nothing new
 	}
 	t, detached := i.find(at.id)
+	health, check := t.Health, t.Check
 	if at.member >= 0 {
 		m := &t.Members[at.member]
 		if !memberOver(m.Last) {
@@ -82,16 +84,19 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 		}
 		m.Health, m.Checked = healthOf(s, m.Health), checkOf(s, m.Checked)
 		e = t.combine()
+		t.Check = checkText(s, m.ID+": ", t.Check)
 	} else {
+		t.Check = checkText(s, "", t.Check)
 		t.Health, t.Checked = healthOf(s, t.Health), checkOf(s, t.Checked)
 	}
 	if detached && e == SawUnknown {
 		e = SawGone // nobody waits for it: enough is known to forget it
 	}
-	if s.GetReason() == mesospb.TaskStatus_REASON_AGENT_DRAINING {
+	if s.GetReason() == mesospb.TaskStatus_REASON_AGENT_DRAINING && e != SawDropped { // one that is dropped was refused: that is no move
 		t.Doomed = true
 	}
 	c.happen(at.app, i, t, e, s)
+	c.noteHealth(i, t, health, check)
 	if at.member >= 0 && !t.State.Over() && !t.Doomed && t.broken() {
 		t.Reason, t.Message, t.Failed = byEngine, "task "+t.Members[at.member].ID+" of the pod has ended, "+t.why(), true
 		c.happen(at.app, i, t, WantKill, nil) // what is left of a pod goes too; its end counts as the failure it is
@@ -112,7 +117,7 @@ func (c *Core) editFor(at place, e Event, s *mesospb.TaskStatus) *Instance {
 	}
 	if at.member < 0 && !(detached && e == SawUnknown) {
 		tr := Next(t.State, e)
-		if tr.To == t.State && tr.Does == 0 && healthOf(s, t.Health) == t.Health && checkOf(s, t.Checked) == t.Checked {
+		if tr.To == t.State && tr.Does == 0 && healthOf(s, t.Health) == t.Health && checkOf(s, t.Checked) == t.Checked && checkText(s, "", t.Check) == t.Check {
 			return nil
 		}
 	}
@@ -157,6 +162,46 @@ func checkOf(s *mesospb.TaskStatus, before bool) bool {
 		return cs.Tcp.GetSucceeded()
 	}
 	return false
+}
+
+// checkText is the result of a check in words.
+func checkText(s *mesospb.TaskStatus, of, before string) string {
+	cs := s.GetCheckStatus()
+	if cs == nil {
+		return before
+	}
+	text := "no result" // yet, or in time
+	switch {
+	case cs.GetCommand() != nil && cs.Command.ExitCode != nil:
+		text = fmt.Sprintf("exit code %d", cs.Command.GetExitCode())
+	case cs.GetHttp() != nil && cs.Http.StatusCode != nil:
+		text = fmt.Sprintf("HTTP status %d", cs.Http.GetStatusCode())
+	case cs.GetTcp() != nil && cs.Tcp.Succeeded != nil:
+		text = map[bool]string{true: "connected", false: "no connection"}[cs.Tcp.GetSucceeded()]
+	}
+	return of + text
+}
+
+// noteHealth tells of new results of checks.
+func (c *Core) noteHealth(i *Instance, t *Task, health Health, check string) {
+	if t.State.Over() || t.Health == health && t.Check == check {
+		return
+	}
+	n := Note{Kind: NoteHealth, App: i.App, Index: i.Index, Task: t.ID, Agent: t.Agent, State: t.State.String(), Text: t.checks()}
+	c.note(n)
+}
+
+// checks says what the task's checks have come to.
+func (t *Task) checks() string {
+	switch {
+	case t.Check == "" && t.Health == HealthUnknown:
+		return "no check has been reported yet"
+	case t.Check == "":
+		return t.Health.String()
+	case t.Health == HealthUnknown:
+		return "check: " + t.Check
+	}
+	return t.Health.String() + ", check: " + t.Check
 }
 
 // combine makes one event of what was seen of a pod's members.

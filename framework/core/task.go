@@ -11,6 +11,9 @@ type Task struct {
 	State   State
 	Health  Health
 	Checked bool // the check that readiness asks for has passed
+	// Check is the result of the last check that was reported, in words: "HTTP status 404", "exit code 1", "no result". The tasks of a pod are
+	// named before it.
+	Check string
 	// Doomed: the engine wants it dead; its end is no failure.
 	Doomed bool
 	// Failed: it is being killed because a part of it has failed.
@@ -55,8 +58,10 @@ type Instance struct {
 	Task *Task
 	// Detached are earlier tasks that may still run on agents that are cut off. They are killed when they come back.
 	Detached []*Task
-	// Failures in a row, for backoff; the last of them, in words, as long as there are any.
+	// Failures in a row, for backoff; how many of them do not count against the retry policy, since nobody has tried to run the task; the last of
+	// them, in words, as long as there are any.
 	Failures    int
+	Excused     int
 	LastFailure string
 	// NotBefore is when the next launch may happen, Unix milliseconds.
 	NotBefore int64

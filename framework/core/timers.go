@@ -31,6 +31,7 @@ const (
 	timerInverse                    // an inverse offer was kept long enough
 	timerSurvey                     // explanations
 	timerOrphan                     // an orphan that is killed
+	timerRefusal                    // an agent was avoided long enough
 )
 
 type timers struct {

@@ -171,7 +171,9 @@ func amountKey(d int) tallyKey {
 
 // rejectMoving is reject with all rules.
 func (s *search) rejectMoving(i int) tallyKey {
-	if cause, index := s.reject(i); cause != 0 {
+	if cause, index := s.reject(i); cause == ByRefusal {
+		return tallyKey{cause, index, s.avoid[s.b.row(i).agent.ID]}
+	} else if cause != 0 {
 		return tallyKey{cause: cause, index: index}
 	}
 	for k := range s.moving {

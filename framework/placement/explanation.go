@@ -43,6 +43,7 @@ const (
 	ByDraining                     // the agent is being drained
 	ByMaintenance                  // the agent will be unavailable
 	ByRegion                       // outside the home region
+	ByRefusal                      // the agent is avoided for a while, see Cycle.Avoid
 	ByConstraint                   // a hard constraint
 	ByAffinity                     // a hard affinity
 	ByFilter                       // a Filter of the configuration
@@ -54,7 +55,7 @@ const (
 
 var causeTexts = [causes]string{
 	ByDemand: "demand", ByRole: "other role", ByPin: "other agent than the task's", ByHold: "held for another task",
-	ByDraining: "draining", ByMaintenance: "maintenance", ByRegion: "outside the home region", ByConstraint: "constraint",
+	ByDraining: "draining", ByMaintenance: "maintenance", ByRegion: "outside the home region", ByRefusal: "refused lately:", ByConstraint: "constraint",
 	ByAffinity: "affinity", ByFilter: "filter", ByResources: "not enough", ByPorts: "not enough", ByVolume: "no",
 }
 

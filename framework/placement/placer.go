@@ -41,6 +41,8 @@ type Cycle struct {
 	// Holds are those of an earlier Result that still stand: these agents are for these tasks only. Holds for tasks that are not pending
 	// are ignored.
 	Holds []Hold
+	// Avoid lists, by group and agent id, agents that are not to be used for a group now, and why: they have refused its tasks lately, for example.
+	Avoid map[string]map[string]string
 	// Seed varies which of several equally good agents is taken.
 	Seed uint64
 }

@@ -37,8 +37,9 @@ type search struct {
 	plain bool                  // base depends on amounts alone, unless the board is wary
 	// uniform says that the agents themselves make no difference, unless the board is wary.
 	uniform bool
-	seen    int     // position in board.touched
-	levels  []int32 // scratch of find: counts of the best row
+	avoid   map[string]string // agents, see Cycle.Avoid
+	seen    int               // position in board.touched
+	levels  []int32           // scratch of find: counts of the best row
 
 	failed int  // changes of the board at the last failure, -1
 	dead   bool // failed for good
@@ -103,7 +104,8 @@ func (b *board) newSearch(d *Demand, t *Task) *search {
 	s.prefer(Zone, d.Domains.Zones)
 	s.levels = make([]int32, len(s.balance))
 	sameRole := len(b.roles) == 1 && (s.role >= 0 || s.role == -1) // then all rows have it
-	s.uniform = sameRole && s.pin == "" && !s.region
+	s.avoid = b.in.Avoid[d.Group]
+	s.uniform = sameRole && s.pin == "" && !s.region && len(s.avoid) == 0
 	s.plain = s.uniform && len(s.fixed) == 0 && len(s.zones) == 0 && len(b.cfg.Filters) == 0 && !s.needs.odd
 	s.rank = rankerOf(b.cfg.Scorer, &s.needs)
 	return s
@@ -179,6 +181,9 @@ func (s *search) rejectAgent(r *row, i int) Cause {
 		return ByMaintenance
 	case s.region && r.agent.Region != "" && r.agent.Region != b.in.HomeRegion:
 		return ByRegion
+	}
+	if _, refuses := s.avoid[r.agent.ID]; refuses {
+		return ByRefusal
 	}
 	return 0
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mesokit/mesokit/framework/core"
 )
 
-var noteKinds = []string{string(core.NoteFramework), string(core.NoteApp), string(core.NoteTask), string(core.NoteHealth), string(core.NoteInstance),
+var noteKinds = []string{string(core.NoteFramework), string(core.NoteApp), string(core.NoteTask), string(core.NoteHealth), string(core.NoteInstance), string(core.NoteFailure),
 	string(core.NoteDeployment), string(core.NoteOrphan), string(core.NoteAgent), string(core.NoteWarning), string(core.NoteEvent)}
 
 // streamEvents sends notes as server-sent events: the id is the number of the note, the event its kind, the data the note in JSON. Where

@@ -72,7 +72,7 @@ func listApps(q *request) (any, error) {
 	for _, name := range names {
 		if !p.add(name, func() appView {
 			if a := s.App(name); a != nil {
-				return viewApp(a)
+				return viewApp(s, a)
 			}
 			return viewAside(s.AsideOf(name))
 		}) {
@@ -102,11 +102,11 @@ func getApp(q *request) (any, error) {
 		}
 		return d, nil
 	}
-	_, a, err := q.theApp()
+	s, a, err := q.theApp()
 	if err != nil {
 		return nil, err
 	}
-	d := appDetails{appView: viewApp(a), Versions: a.Versions}
+	d := appDetails{appView: viewApp(s, a), Versions: a.Versions}
 	if a.Definition != nil {
 		if d.Definition, err = q.show(a.Definition); err != nil {
 			return nil, err
@@ -228,7 +228,7 @@ func listTasks(q *request) (any, error) {
 	s, p := q.server.engine.Snapshot(), newPager[taskView](q)
 	agent := q.values.Get("agent")
 	q.eachInstance(s, func(key string, i *core.Instance) bool {
-		if !q.is("state", stateOf(i)) || agent != "" && (i.Task == nil || i.Task.Agent != agent) {
+		if !q.is("state", stateOf(i)) && !(i.Failing() && q.is("state", waiting)) || agent != "" && (i.Task == nil || i.Task.Agent != agent) {
 			return true
 		}
 		return p.add(key, func() taskView { return viewTask(s, i) })

@@ -34,9 +34,13 @@ type appView struct {
 	Instances  int            `json:"instances"` // wanted; 0 for daemons
 	Daemon     bool           `json:"daemon,omitempty"`
 	Version    uint32         `json:"version"`
-	Up         int            `json:"up"`      // run, and are as healthy as asked for
-	Waiting    int            `json:"waiting"` // nothing runs, and something should
-	Reached    int            `json:"reached"` // their goal
+	Up         int            `json:"up"`                     // run, and are as healthy as asked for
+	Waiting    int            `json:"waiting"`                // nothing runs, and something should
+	Failing    int            `json:"failing"`                // those of them whose last task has failed, or was refused
+	Failures   int            `json:"failures,omitempty"`     // the most in a row among those that are failing
+	Failure    string         `json:"last_failure,omitempty"` // of that instance
+	NextTry    *time.Time     `json:"next_try,omitempty"`     // the first of one that is failing
+	Reached    int            `json:"reached"`                // their goal
 	GivenUp    int            `json:"given_up"`
 	Tasks      map[string]int `json:"tasks"` // by state
 	Removing   bool           `json:"removing,omitempty"`
@@ -49,8 +53,8 @@ func viewAside(a *core.Aside) appView {
 	return appView{Name: a.App, Tasks: map[string]int{}, Trouble: "set aside: " + a.Why}
 }
 
-func viewApp(a *core.App) appView {
-	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Version, Up: a.Counts.Up, Waiting: a.Counts.Waiting, Reached: a.Counts.Reached,
+func viewApp(s *core.Snapshot, a *core.App) appView {
+	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Version, Up: a.Counts.Up, Waiting: a.Counts.Waiting, Failing: a.Counts.Failing, Reached: a.Counts.Reached,
 		GivenUp: a.Counts.GivenUp, Tasks: map[string]int{}, Removing: a.Removing, Changed: a.Changed}
 	v.Daemon = a.Definition != nil && a.Definition.Daemon
 	for state, n := range a.Counts.Tasks {
@@ -58,10 +62,35 @@ func viewApp(a *core.App) appView {
 			v.Tasks[core.State(state).String()] = n
 		}
 	}
+	if v.Failing > 0 {
+		v.describeFailures(s, a)
+	}
 	if d := a.Deployment; d != nil && active(d) {
 		v.Deployment = string(d.State)
 	}
 	return v
+}
+
+func (v *appView) describeFailures(s *core.Snapshot, a *core.App) {
+	for i := range a.All() {
+		if !i.Failing() {
+			continue
+		}
+		if i.Failures > v.Failures {
+			v.Failures, v.Failure = i.Failures, i.LastFailure
+		}
+		if next := nextTry(s, i); next != nil && (v.NextTry == nil || next.Before(*v.NextTry)) {
+			v.NextTry = next
+		}
+	}
+}
+
+// nextTry is when an instance may be launched again, nil if it may be now.
+func nextTry(s *core.Snapshot, i *core.Instance) *time.Time {
+	if i.NotBefore <= s.Time.UnixMilli() {
+		return nil
+	}
+	return when(s.Wall(i.NotBefore).UnixMilli())
 }
 
 func active(d *core.Deployment) bool {
@@ -117,12 +146,13 @@ func when(ms int64) *time.Time {
 type taskView struct {
 	App      string       `json:"app"`
 	Index    int          `json:"index"`
-	State    string       `json:"state"` // of the task, or waiting, reached, given-up
+	State    string       `json:"state"` // of the task, or waiting, failing, reached, given-up
 	Outcome  string       `json:"outcome"`
 	Task     string       `json:"task,omitempty"`    // id in Mesos
 	Members  []memberView `json:"members,omitempty"` // of a pod
 	Version  uint32       `json:"version"`
 	Health   string       `json:"health,omitempty"`
+	Check    string       `json:"check,omitempty"` // result of the last check, in words
 	Up       bool         `json:"up"`
 	Agent    string       `json:"agent,omitempty"`
 	Hostname string       `json:"hostname,omitempty"`
@@ -137,11 +167,14 @@ type taskView struct {
 	Detached []string     `json:"detached,omitempty"` // earlier tasks on agents that are cut off
 }
 
-// waiting is the state of instances that nothing runs of and something should.
-const waiting = "waiting"
+// The states of instances that nothing runs of and something should.
+const (
+	waiting = "waiting"
+	failing = "failing" // after a failure: until it is tried again, and until that is possible
+)
 
 func taskStates() []string {
-	names := []string{waiting, core.Reached.String(), core.GivenUp.String()}
+	names := []string{waiting, failing, core.Reached.String(), core.GivenUp.String()}
 	for s := core.State(0); ; s++ {
 		name := s.String()
 		if s > core.Lost {
@@ -157,15 +190,15 @@ func stateOf(i *core.Instance) string {
 		return i.Task.State.String()
 	case i.Outcome != core.Active:
 		return i.Outcome.String()
+	case i.Failures > 0:
+		return failing
 	}
 	return waiting
 }
 
 func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 	v := taskView{App: i.App, Index: i.Index, State: stateOf(i), Outcome: i.Outcome.String(), Version: i.Version, Failures: i.Failures, Failure: i.LastFailure}
-	if i.NotBefore > s.Time.UnixMilli() {
-		v.NextTry = when(s.Wall(i.NotBefore).UnixMilli())
-	}
+	v.NextTry = nextTry(s, i)
 	for _, t := range i.Detached {
 		v.Detached = append(v.Detached, t.ID)
 	}
@@ -173,7 +206,7 @@ func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hostOf(s, t.Agent), t.Ports
 		v.Launched, v.Changed = when(s.Wall(t.Launched).UnixMilli()), when(s.Wall(t.Changed).UnixMilli())
 		v.Reason, v.Message = t.Reason, t.Message
-		v.Health, v.Up = t.Health.String(), t.Up != 0 && t.State == core.Running
+		v.Health, v.Check, v.Up = t.Health.String(), t.Check, t.Up != 0 && t.State == core.Running
 		for k, m := range t.Members {
 			name := strings.TrimPrefix(m.ID, t.ID+".")
 			if a := s.App(i.App); a != nil {
