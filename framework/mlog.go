@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // MLOGOptions of NewMLOGHandler. Fields that are empty come from the environment: MON_APP, MON_GROUP, MON_CORELATIONID (spelt as the
@@ -35,7 +37,7 @@ const (
 //	*|1|SEVERITY|task id|pid|group|application|name|correlation id|file:line|2006/01/02 15:04:05.999999999|message key=value …
 //
 // Severities are DEBUG, INFO, STAT, EVENT, ERROR and ALARM; a warning, which MLOG does not have, is an EVENT. Pipes within fields become
-// slashes; the message is the last field and may contain any.
+// slashes; the message is the last field and may contain any. Other characters that are not printed are escaped.
 func NewMLOGHandler(w io.Writer, o MLOGOptions) slog.Handler {
 	or := func(s *string, others ...string) {
 		for _, other := range others {
@@ -43,7 +45,7 @@ func NewMLOGHandler(w io.Writer, o MLOGOptions) slog.Handler {
 				*s = other
 			}
 		}
-		*s = strings.NewReplacer("|", "/", "\n", " ", "\r", " ").Replace(*s)
+		*s = strings.NewReplacer("|", "/", "\n", " ", "\r", " ").Replace(visible.Text(*s))
 	}
 	or(&o.Name, filepath.Base(os.Args[0]))
 	or(&o.Application, os.Getenv("MON_APP"), o.Name)
@@ -120,7 +122,7 @@ func (m *mlog) Handle(_ context.Context, r slog.Record) error {
 	for line := range strings.Lines(strings.ReplaceAll(r.Message, "\r", "") + attrs.String()) {
 		if line = strings.TrimSuffix(line, "\n"); line != "" {
 			out.WriteString(prefix)
-			out.WriteString(line)
+			out.WriteString(visible.Text(line))
 			out.WriteByte('\n')
 		}
 	}
@@ -145,7 +147,7 @@ func writeAttr(b *strings.Builder, group string, a slog.Attr) {
 		return
 	}
 	text := v.String()
-	if text == "" || strings.ContainsAny(text, " \t\r\n\"=") {
+	if text == "" || strings.ContainsAny(text, " \"=") || visible.Line(text) != text {
 		text = strconv.Quote(text)
 	}
 	b.WriteString(" " + group + a.Key + "=" + text)

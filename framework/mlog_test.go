@@ -88,3 +88,12 @@ func TestMLOGIsAHandler(t *testing.T) {
 		return m
 	})
 }
+
+func TestMLOGEscapesWhatTerminalsObey(t *testing.T) {
+	var b bytes.Buffer
+	log := slog.New(NewMLOGHandler(&b, MLOGOptions{Name: "x\x1b[2J", Application: "app", TaskID: "t"}))
+	log.Info("task \x1b[2J\u009b31m\u202e", "name", "a\x1b[2J\u202e")
+	if got := b.String(); strings.ContainsAny(got, "\x1b\u009b\u202e") || !strings.Contains(got, `task \u001b[2J\u009b31m\u202e name="a\x1b[2J\u202e"`) {
+		t.Errorf("got %q", got)
+	}
+}

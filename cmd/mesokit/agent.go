@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/client/operator"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/agentpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -215,10 +216,11 @@ func agentText(url string, self *agentpb.Response_GetAgent, s *agentpb.Response_
 	if self.GetDrainConfig() != nil {
 		lines = append(lines, "draining    since "+ago(timeOf(self.GetEstimatedDrainStartTime())))
 	}
-	return strings.Join(append(lines,
+	lines = append(lines,
 		fmt.Sprintf("frameworks  %d", len(s.GetGetFrameworks().GetFrameworks())),
 		fmt.Sprintf("executors   %d", len(s.GetGetExecutors().GetExecutors())),
-		"tasks       "+tasks.String()), "\n")
+		"tasks       "+tasks.String())
+	return strings.Join(each(lines, visible.Line), "\n")
 }
 
 func newAgentTasks(o *agentOperating) *cobra.Command {

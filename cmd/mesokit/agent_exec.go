@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/client/operator"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -340,7 +341,7 @@ type writeOnly struct{ io.Writer }
 
 // copy shows output. In JSON it is one object for each piece.
 func (s *session) copy(out *operator.Output) error {
-	stdout, stderr := s.cmd.OutOrStdout(), s.cmd.ErrOrStderr()
+	stdout, stderr := visible.Raw(s.cmd.OutOrStdout()), visible.Raw(s.cmd.ErrOrStderr())
 	if structured(s.cmd) {
 		stdout, stderr = streamWriter{s.cmd, "stdout"}, streamWriter{s.cmd, "stderr"}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mesokit/mesokit/framework/apiclient"
 	"github.com/mesokit/mesokit/framework/app"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // Variables of the environment that stand for flags of app.
@@ -349,6 +350,7 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 	if formatOf(cmd) == formatName {
 		return emitText(cmd, t.Render())
 	}
+	lines = each(lines, visible.Line)
 	if len(tasks) > 0 {
 		lines = append(lines, t.Render())
 	}

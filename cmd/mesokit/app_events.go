@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 func newAppEvents() *cobra.Command {
@@ -63,5 +64,5 @@ func eventLine(n *apiclient.Note) string {
 			parts = append(parts, s)
 		}
 	}
-	return strings.Join(parts, "  ")
+	return visible.Line(strings.Join(parts, "  "))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 func newAppExplain() *cobra.Command {
@@ -78,7 +79,7 @@ func explain(y apiclient.Why, same []apiclient.Why) string {
 	if more := len(same) - len(numbers); more > 0 {
 		who += fmt.Sprintf(" and %d more", more)
 	}
-	text := who + ": " + y.Text
+	text := visible.Line(who + ": " + y.Text)
 	if y.Until != nil {
 		text += "; next step " + until(*y.Until)
 	}
@@ -109,13 +110,13 @@ func funnel(f *apiclient.Funnel) string {
 		if r.Example != "" {
 			line += ", such as " + cmp.Or(r.Host, r.Example)
 		}
-		out = append(out, line)
+		out = append(out, visible.Line(line))
 	}
 	if f.Fits > 0 {
 		out = append(out, fmt.Sprintf("  %6d  fit now", f.Fits))
 	}
 	if n := f.Nearest; n != nil {
-		line := "  nearest is " + n.Hostname + " (" + n.Agent + ")"
+		line := visible.Line("  nearest is " + n.Hostname + " (" + n.Agent + ")")
 		for _, l := range n.Lacks {
 			line += fmt.Sprintf("\n          %s: %s wanted, %s there", l.Name, number(l.Need), number(l.Have))
 		}

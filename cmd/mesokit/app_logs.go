@@ -15,6 +15,7 @@ import (
 	"github.com/mesokit/mesokit/client/operator"
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // logsOptions are the flags of logs.
@@ -281,15 +282,15 @@ func (l *logs) copy(ctx context.Context, place *operator.TaskPlace, file string,
 }
 
 func (l *logs) writer(name, file string) io.WriteCloser {
-	to := l.stdout
+	to := visible.Raw(l.stdout)
 	if file == "stderr" {
-		to = l.stderr
+		to = visible.Raw(l.stderr)
 	}
 	switch {
 	case l.emit != nil:
 		return &jsonWriter{emit: l.emit, kind: file, task: name}
 	case l.several:
-		return &lineWriter{mu: l.out, w: to, prefix: name + "| "}
+		return &lineWriter{mu: l.out, w: to, prefix: visible.Line(name) + "| "}
 	}
 	return &plainWriter{mu: l.out, w: to}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mesokit/mesokit/framework/apiclient"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // waitOptions are the flags of commands that can wait for their effect.
@@ -187,7 +188,7 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
+	f, ok := visible.Raw(w).(*os.File)
 	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
@@ -196,7 +197,7 @@ func (p *progress) tell(text string) {
 	case text == p.last:
 		return
 	case p.terminal:
-		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+		fmt.Fprintf(visible.Raw(p.w), "\r\x1b[K%s", visible.Line(text))
 	default:
 		fmt.Fprintln(p.w, text)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mesokit/mesokit/internal/endtoend"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/codec"
 )
 
@@ -94,7 +95,7 @@ runs these and finer benchmarks in a form that benchstat reads.`,
 				return err
 			}
 			o.say = func(string, ...any) {}
-			if f, ok := cmd.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			if f, ok := visible.Raw(cmd.ErrOrStderr()).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 				o.say = func(format string, args ...any) { fmt.Fprintf(f, format+"\n", args...) }
 			}
 			load := loadAverage()

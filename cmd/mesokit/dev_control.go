@@ -21,6 +21,7 @@ import (
 
 	"github.com/mesokit/mesokit/cluster"
 	"github.com/mesokit/mesokit/cluster/control"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // devRecord tells the subcommands of dev where a cluster is controlled. It is a file in the user's runtime directory, removed at the end;
@@ -199,7 +200,7 @@ func followDev(cmd *cobra.Command, c *cluster.Cluster, hint func()) error {
 			hint()
 		default:
 			for _, line := range changesOf(*before, status) {
-				if _, err := fmt.Fprintln(w, time.Now().Format(time.TimeOnly), line); err != nil {
+				if _, err := fmt.Fprintln(w, time.Now().Format(time.TimeOnly), visible.Line(line)); err != nil {
 					return err
 				}
 			}

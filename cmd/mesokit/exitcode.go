@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
@@ -51,5 +52,5 @@ func describeEnd(name string, status *mesospb.TaskStatus) string {
 	if status.GetMessage() != "" {
 		text += ": " + status.GetMessage()
 	}
-	return text
+	return visible.Line(text)
 }

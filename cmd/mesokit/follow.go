@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mesokit/mesokit/client/operator"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // follow copies the output of a task as it grows. The function it returns waits until all is
@@ -19,7 +20,7 @@ func (r *runner) follow(ctx context.Context, t *runTask) (finish func()) {
 	for _, file := range []struct {
 		name string
 		to   io.Writer
-	}{{"stdout", r.stdout}, {"stderr", r.stderr}} {
+	}{{"stdout", visible.Raw(r.stdout)}, {"stderr", visible.Raw(r.stderr)}} {
 		w := r.output(t, file.name, file.to)
 		wg.Go(func() {
 			defer w.Close()
@@ -41,7 +42,7 @@ func (r *runner) output(t *runTask, kind string, w io.Writer) io.WriteCloser {
 	case r.emit != nil:
 		return &jsonWriter{emit: r.emit, kind: kind, task: t.name}
 	case r.o.instances > 1:
-		return &lineWriter{mu: r.out, w: w, prefix: t.name + "| "}
+		return &lineWriter{mu: r.out, w: w, prefix: visible.Line(t.name) + "| "}
 	default:
 		return &plainWriter{mu: r.out, w: w}
 	}

@@ -25,6 +25,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // Exit codes of the command line, beside those of tasks.
@@ -46,8 +48,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	// What commands print has names and messages of others in it. What is to go through as it is, as the output of tasks, asks for visible.Raw.
+	out, errs := visible.NewWriter(stdout, screenOf(stdout).colour), visible.NewWriter(stderr, screenOf(stderr).colour)
+	root.SetOut(out)
+	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -58,7 +62,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = coded.err
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "mesokit:", err)
+		fmt.Fprintln(errs, "mesokit:", strings.ReplaceAll(err.Error(), "\n", "\n  ")) // only a message of ours begins a line
 	}
 	return code
 }

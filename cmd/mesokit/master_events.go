@@ -12,6 +12,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/operator"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 )
 
@@ -81,7 +82,7 @@ func followEvents(cmd *cobra.Command, m *operator.Master, count int, wanted func
 		if !wanted(e) {
 			continue
 		}
-		if err := emitMessage(cmd, e, func() string { return clusterEventLine(time.Now(), e) }); err != nil {
+		if err := emitMessage(cmd, e, func() string { return visible.Line(clusterEventLine(time.Now(), e)) }); err != nil {
 			return err
 		}
 		if seen++; seen == count {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/operator"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -176,7 +177,7 @@ func tell(cmd *cobra.Command, about map[string]string, format string, args ...an
 	if structured(cmd) {
 		about["text"] = text
 	}
-	return emit(cmd, about, "%s", text)
+	return emit(cmd, about, "%s", visible.Line(text))
 }
 
 // findAgent finds a registered agent by its id, the end of its id such as S0, its hostname or its address.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/operator"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
@@ -128,7 +129,7 @@ func newNodeFlags(what string, open openNode) *cobra.Command {
 				return err
 			}
 			maps.DeleteFunc(flags, func(name, _ string) bool { return !slices.Contains(names, name) })
-			return emit(cmd, flags, "%s", strings.Join(each(names, func(name string) string { return "--" + name + "=" + flags[name] }), "\n"))
+			return emit(cmd, flags, "%s", strings.Join(each(names, func(name string) string { return visible.Line("--" + name + "=" + flags[name]) }), "\n"))
 		}),
 	}
 }
@@ -149,7 +150,7 @@ func newNodeMetrics(what string, open openNode) *cobra.Command {
 			}
 			maps.DeleteFunc(metrics, func(name string, _ float64) bool { return !slices.Contains(names, name) })
 			return emit(cmd, metrics, "%s", strings.Join(each(names, func(name string) string {
-				return name + " " + strconv.FormatFloat(metrics[name], 'f', -1, 64)
+				return visible.Line(name) + " " + strconv.FormatFloat(metrics[name], 'f', -1, 64)
 			}), "\n"))
 		}),
 	}
@@ -235,7 +236,7 @@ func newFiles(what, example string, open func(follows bool, run func(cmd *cobra.
 // fileOut is where the content of a file goes.
 func fileOut(cmd *cobra.Command, name string) io.Writer {
 	if !structured(cmd) {
-		return cmd.OutOrStdout()
+		return visible.Raw(cmd.OutOrStdout())
 	}
 	return pieceWriter{cmd, name}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/internal/visible"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
@@ -75,7 +76,7 @@ func newRunner(o runOptions, stdout, stderr io.Writer) *runner {
 	r := &runner{o: o, out: &sync.Mutex{}, stdout: stdout, stderr: stderr, tasks: map[string]*runTask{}, left: o.instances}
 	if o.json {
 		r.emit = recorder(r.out, stdout)
-	} else if f, ok := stderr.(*os.File); o.verbose || ok && term.IsTerminal(int(f.Fd())) {
+	} else if f, ok := visible.Raw(stderr).(*os.File); o.verbose || ok && term.IsTerminal(int(f.Fd())) {
 		r.states = true
 	}
 	stamp := strconv.FormatInt(time.Now().UnixMilli(), 36) // task ids of several runs must differ

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mesokit/mesokit/framework/apiclient"
 	"github.com/mesokit/mesokit/framework/store"
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 func newStore() *cobra.Command {
@@ -103,7 +104,7 @@ func (b *backupTo) check(file string) error {
 // save has a backup written where it belongs, and says what it has: on stderr, if stdout is the backup.
 func (b *backupTo) save(cmd *cobra.Command, file string, toFile func(path string) (store.BackupInfo, error), to func(io.Writer) (store.BackupInfo, error)) error {
 	if file == "-" {
-		info, err := to(cmd.OutOrStdout())
+		info, err := to(visible.Raw(cmd.OutOrStdout()))
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/mesokit/mesokit/internal/visible"
 )
 
 // listing is a table of things. In a pipe it has aligned columns and nothing is cut; on a terminal it fits into its width, and states have
@@ -56,7 +58,7 @@ func newTable(cmd *cobra.Command, headers ...any) *listing {
 func (l *listing) AppendRow(row table.Row) {
 	cells := make([]string, len(l.columns))
 	for i := range min(len(row), len(cells)) {
-		cells[i] = strings.Join(strings.Fields(fmt.Sprint(row[i])), " ") // a row is a line
+		cells[i] = visible.Line(strings.Join(strings.Fields(fmt.Sprint(row[i])), " ")) // a row is a line
 	}
 	l.rows = append(l.rows, cells)
 }
@@ -188,6 +190,7 @@ type screen struct {
 
 // screenOf looks at a writer and the environment: NO_COLOR and TERM say whether there are colours, LC_ALL, LC_CTYPE and LANG which characters.
 func screenOf(w io.Writer) screen {
+	w = visible.Raw(w)
 	s := screen{ellipsis: "…"}
 	if locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")); locale != "" &&
 		!strings.Contains(strings.ReplaceAll(strings.ToLower(locale), "-", ""), "utf8") {
