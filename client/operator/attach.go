@@ -105,8 +105,10 @@ type Input struct {
 	cancel context.CancelFunc
 	beats  sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool // no more input, by CloseWrite
+	mu       sync.Mutex
+	closed   bool // no more input, by CloseWrite
+	terminal bool // where it goes
+	midLine  bool // the last input was not the end of a line
 }
 
 // AttachContainerInput sends input to a container that was launched with a terminal or as a session. Heartbeats
@@ -150,6 +152,7 @@ func (in *Input) Write(data []byte) (n int, err error) {
 			return n, io.ErrClosedPipe
 		}
 		err := in.send(stdin(piece))
+		in.midLine = piece[len(piece)-1] != '\n'
 		in.mu.Unlock()
 		if err != nil {
 			return n, err
@@ -160,8 +163,8 @@ func (in *Input) Write(data []byte) (n int, err error) {
 	return n, nil
 }
 
-// CloseWrite tells the process that there is no more input. The container goes on, and a terminal may still be
-// resized.
+// CloseWrite tells the process that there is no more input. The container goes on, and a terminal, of Exec or one that Resize was called for,
+// may still be resized: it is given the character for the end of input, which a process may have taken that meaning from.
 func (in *Input) CloseWrite() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -169,8 +172,18 @@ func (in *Input) CloseWrite() error {
 		return nil
 	}
 	in.closed = true
-	return in.send(stdin([]byte{}))
+	end := []byte{}
+	if in.terminal {
+		end = []byte{endOfTransmission}
+		if in.midLine { // the first one only passes the line on
+			end = append(end, endOfTransmission)
+		}
+	}
+	return in.send(stdin(end))
 }
+
+// endOfTransmission, Ctrl-D, ends the input of a terminal at the beginning of a line.
+const endOfTransmission = 4
 
 func stdin(data []byte) *agentpb.ProcessIO {
 	return &agentpb.ProcessIO{
@@ -183,6 +196,7 @@ func stdin(data []byte) *agentpb.ProcessIO {
 func (in *Input) Resize(rows, columns int) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.terminal = true
 	return in.send(&agentpb.ProcessIO{
 		Type: agentpb.ProcessIO_CONTROL.Enum(),
 		Control: &agentpb.ProcessIO_Control{

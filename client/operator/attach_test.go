@@ -41,6 +41,7 @@ type switchboard struct {
 }
 
 type process struct {
+	tty    bool
 	output chan *agentpb.ProcessIO
 	ended  chan struct{}
 }
@@ -50,7 +51,7 @@ func (s *switchboard) process(id *mesospb.ContainerID) *process {
 	defer s.mu.Unlock()
 	p := s.processes[id.GetValue()]
 	if p == nil {
-		p = &process{make(chan *agentpb.ProcessIO), make(chan struct{})}
+		p = &process{output: make(chan *agentpb.ProcessIO), ended: make(chan struct{})}
 		s.processes[id.GetValue()] = p
 	}
 	return p
@@ -75,6 +76,8 @@ func (s *switchboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no command", http.StatusBadRequest)
 			return
 		}
+		p := s.process(call.GetLaunchNestedContainerSession().GetContainerId())
+		p.tty = call.GetLaunchNestedContainerSession().GetContainer().GetTtyInfo() != nil
 		s.output(w, r, call.GetLaunchNestedContainerSession().GetContainerId())
 	case agentpb.Call_WAIT_CONTAINER:
 		s.mu.Lock()
@@ -155,7 +158,9 @@ func (s *switchboard) input(w http.ResponseWriter, r *http.Request) {
 		}
 		var out *agentpb.ProcessIO
 		switch rec := in.GetProcessIo(); {
-		case rec.GetType() == agentpb.ProcessIO_DATA && len(rec.GetData().GetData()) == 0:
+		case rec.GetType() == agentpb.ProcessIO_DATA && len(rec.GetData().GetData()) == 0 && p.tty:
+			continue
+		case rec.GetType() == agentpb.ProcessIO_DATA && (len(rec.GetData().GetData()) == 0 || p.tty && rec.GetData().GetData()[0] == 4):
 			close(p.ended)
 			continue // an agent answers at the end of the request
 		case rec.GetType() == agentpb.ProcessIO_DATA:
@@ -204,7 +209,7 @@ func TestExecRunsACommandWithInputAndOutput(t *testing.T) {
 			t.Error(err)
 		}
 		input.Wait()
-		if stdout.String() != "hello\n"+big || stderr.String() != "resized\n" {
+		if stdout.String() != "hello\n"+big || stderr.String() != "resized\nresized\n" { // as the first thing, too
 			t.Errorf("stdout %d bytes, stderr %q", stdout.Len(), stderr.String())
 		}
 		// Some agents forget sessions that have ended, and connections break.
@@ -224,15 +229,22 @@ func TestExecRunsACommandWithInputAndOutput(t *testing.T) {
 			t.Errorf("first record %v, container %v", first, e.ID)
 		}
 		want := &agentpb.ProcessIO{Type: agentpb.ProcessIO_CONTROL.Enum(), Control: &agentpb.ProcessIO_Control{
-			Type: agentpb.ProcessIO_Control_TTY_INFO.Enum(), TtyInfo: &mesospb.TTYInfo{WindowSize: &mesospb.TTYInfo_WindowSize{Rows: proto.Uint32(50), Columns: proto.Uint32(132)}},
+			Type: agentpb.ProcessIO_Control_TTY_INFO.Enum(), TtyInfo: &mesospb.TTYInfo{WindowSize: &mesospb.TTYInfo_WindowSize{Rows: proto.Uint32(24), Columns: proto.Uint32(80)}},
 		}}
 		if diff := cmp.Diff(want, s.records[1].GetAttachContainerInput().GetProcessIo(), protocmp.Transform()); diff != "" {
-			t.Errorf("Resize sends (-want +got):\n%s", diff)
+			t.Errorf("the size of the terminal comes first (-want +got):\n%s", diff)
 		}
+		var last []byte
 		for _, r := range s.records {
+			if data := r.GetAttachContainerInput().GetProcessIo().GetData().GetData(); len(data) > 0 {
+				last = data
+			}
 			if n := len(r.GetAttachContainerInput().GetProcessIo().GetData().GetData()); n > maxInput {
 				t.Errorf("a record of %d bytes", n)
 			}
+		}
+		if string(last) != "\x04\x04" {
+			t.Errorf("the input of a terminal ends with %q, want Ctrl-D, twice after half a line", last)
 		}
 	})
 }
@@ -244,6 +256,10 @@ func TestExecDescribesTheContainer(t *testing.T) {
 		n := newNetwork(t, codec.Protobuf)
 		var calls []*agentpb.Call
 		n.serve("a:5051", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Content-Type") == codec.MediaTypeRecordIO { // the size of a terminal
+				_, _ = io.Copy(io.Discard, r.Body)
+				return
+			}
 			call := new(agentpb.Call)
 			readCall(t, r, call)
 			if call.GetType() == agentpb.Call_WAIT_CONTAINER {

@@ -19,7 +19,8 @@ type ExecConfig struct {
 	Command *mesospb.CommandInfo
 	// Container describes the nested container; nil takes over image and volumes of the parent.
 	Container *mesospb.ContainerInfo
-	// TTY gives the process a terminal of Rows x Columns characters.
+	// TTY gives the process a terminal of Rows x Columns characters. Mesos starts the process in a terminal of 0 x 0; the size follows at once,
+	// with SIGWINCH.
 	TTY           bool
 	Rows, Columns int
 	// Input attaches to the standard input of the process; without it nothing ever comes there, not even its end.
@@ -65,11 +66,9 @@ func (a *Agent) Exec(ctx context.Context, cfg ExecConfig) (*Exec, error) {
 	if e.Output, err = a.LaunchNestedContainerSession(ctx, e.ID, cfg.Command, container); err != nil {
 		return nil, err
 	}
-	if cfg.Input {
-		if e.Input, err = a.AttachContainerInput(ctx, e.ID); err != nil {
-			_ = e.Output.Close()
-			return nil, err
-		}
+	if err := e.attach(ctx, cfg); err != nil {
+		_ = e.Output.Close()
+		return nil, err
 	}
 	ctx, e.cancel = context.WithCancel(ctx)
 	e.ended = make(chan struct{})
@@ -78,6 +77,29 @@ func (a *Agent) Exec(ctx context.Context, cfg ExecConfig) (*Exec, error) {
 		e.exit, e.err = a.WaitContainer(ctx, e.ID)
 	})
 	return e, nil
+}
+
+// attach opens the input, and sets the size of a terminal, which only input can.
+func (e *Exec) attach(ctx context.Context, cfg ExecConfig) error {
+	sized := cfg.TTY && cfg.Rows > 0 && cfg.Columns > 0
+	if !cfg.Input && !sized {
+		return nil
+	}
+	in, err := e.agent.AttachContainerInput(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	in.terminal = cfg.TTY
+	if sized {
+		// The process may have ended already, which its output and exit status tell.
+		_ = in.Resize(cfg.Rows, cfg.Columns)
+	}
+	if cfg.Input {
+		e.Input = in
+		return nil
+	}
+	_ = in.Close()
+	return nil
 }
 
 // Copy writes the output to two writers, nil for none, until the process has closed it.

@@ -11,7 +11,8 @@ import (
 // collectLater has the sandbox of an executor that has ended removed in time.
 func (a *Agent) collectLater(e *executor) {
 	if e.sandboxed && a.cfg.WorkDir != "" {
-		a.loop.After(a.cfg.GCDelay, func() { a.collect(e.dir) })
+		dir := e.dir // and not the executor, which is forgotten long before
+		a.loop.After(a.cfg.GCDelay, func() { a.collect(dir) })
 	}
 }
 

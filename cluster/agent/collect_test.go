@@ -5,13 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"google.golang.org/protobuf/proto"
 
@@ -147,4 +152,37 @@ func TestLoggingLevel(t *testing.T) {
 	if _, body := fetch(t, a, "/containerizer/debug"); body != `{"pending":[]}` {
 		t.Errorf("/containerizer/debug: %s", body)
 	}
+}
+
+// A sandbox stays for a week; what else is known of its executor does not.
+func TestAnExecutorThatIsForgottenLeavesTheMemory(t *testing.T) {
+	m := newTestMaster(t)
+	a := run(t, m, func(c *Config) {
+		c.Runner = func(*mesospb.FrameworkInfo, *mesospb.TaskInfo) *Run {
+			return &Run{Func: func(context.Context, FuncTask) error { return nil }}
+		}
+	})
+	var first weak.Pointer[executor]
+	for i := range maxCompletedExecutors + 2 {
+		id := "t" + strconv.Itoa(i)
+		m.send(link.RunTask{Framework: testFramework(), Task: shellTask(id, "")})
+		if i == 0 {
+			m.updateOf(t, id, mesospb.TaskState_TASK_RUNNING)
+			_ = a.loop.Do(t.Context(), func() {
+				f := a.frameworks["fw-0000"]
+				if f == nil {
+					f = a.completed[0]
+				}
+				for _, e := range append(slices.Collect(maps.Values(f.executors)), f.completed...) {
+					first = weak.Make(e)
+				}
+			})
+		}
+		m.updateOf(t, id, mesospb.TaskState_TASK_FINISHED)
+		waitForgotten(t, a, id)
+	}
+	eventually(t, "the first executor is collected", func() bool {
+		runtime.GC()
+		return first.Value() == nil
+	})
 }

@@ -5,7 +5,8 @@ package agent
 //   - Most write to the files stdout and stderr of their sandbox and have no input.
 //   - Those launched as a session, and those with a tty_info, are attached to this program: what they write
 //     goes to the files and to all who listen (ATTACH_CONTAINER_OUTPUT), what ATTACH_CONTAINER_INPUT
-//     sends is their input. With a terminal there is no stderr.
+//     sends is their input. With a terminal there is no stderr; its size is 0 x 0 until ATTACH_CONTAINER_INPUT sets it, whatever window_size
+//     the tty_info has.
 
 import (
 	"errors"
@@ -37,11 +38,12 @@ type containerIO struct {
 	mu        sync.Mutex
 	listeners map[*httpapi.Stream]bool
 	ended     bool
+	over      chan struct{} // closed when ended is set
 }
 
 // openContainerIO runs beside the loop. It sets the files of the process.
 func openContainerIO(c *container, l launch, spec *process.Spec) (_ *containerIO, err error) {
-	o := &containerIO{listeners: c.early}
+	o := &containerIO{listeners: c.early, over: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.started(false))
@@ -58,9 +60,8 @@ func openContainerIO(c *container, l launch, spec *process.Spec) (_ *containerIO
 		return o, err
 	}
 	o.logs = append(o.logs, stderr)
-	tty := l.container.GetTtyInfo()
 	switch {
-	case tty != nil:
+	case l.container.GetTtyInfo() != nil:
 		ours, theirs, err := openPTY()
 		if err != nil {
 			return o, err
@@ -71,11 +72,6 @@ func openContainerIO(c *container, l launch, spec *process.Spec) (_ *containerIO
 		o.attachable = true
 		o.pty, o.stdin = ours, ours
 		o.outputs, o.theirs = []*os.File{ours}, []*os.File{theirs}
-		if size := tty.GetWindowSize(); size != nil {
-			if err := resizePTY(ours, uint16(size.GetRows()), uint16(size.GetColumns())); err != nil {
-				return o, err
-			}
-		}
 		spec.Stdin, spec.Stdout, spec.Stderr, spec.Terminal = theirs, theirs, theirs, true
 	case l.session:
 		o.attachable = true
@@ -180,7 +176,7 @@ func (o *containerIO) unlisten(s *httpapi.Stream) {
 	delete(o.listeners, s)
 }
 
-// write sends input to the process. No data is the end of the input.
+// write sends input to the process. No data is the end of the input, but for a terminal, which has a character for that.
 func (o *containerIO) write(data []byte) error {
 	if o.stdin == nil {
 		return errors.New("the container has no input")
@@ -192,11 +188,9 @@ func (o *containerIO) write(data []byte) error {
 	return err
 }
 
-// closeInput ends the input: a pipe is closed, a terminal sees the end-of-file character.
 func (o *containerIO) closeInput() error {
 	if o.pty != nil {
-		_, err := o.pty.Write([]byte{4})
-		return err
+		return nil
 	}
 	if err := o.stdin.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
@@ -215,6 +209,7 @@ func (o *containerIO) finish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ended = true
+	close(o.over)
 	for s := range o.listeners {
 		s.Close()
 	}

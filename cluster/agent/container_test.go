@@ -222,13 +222,14 @@ func TestSessionEndsWithItsClient(t *testing.T) {
 	})
 }
 
-func TestSessionWithATerminal(t *testing.T) {
+// A window_size at launch counts for nothing (capture f27).
+func TestATerminalHasNoSizeUntilInputSetsIt(t *testing.T) {
 	_, a := busy(t)
 	id := nested(t, a, "tty")
 	size := &mesospb.TTYInfo{WindowSize: &mesospb.TTYInfo_WindowSize{Rows: proto.Uint32(24), Columns: proto.Uint32(80)}}
 	s := openStream(t, a, session(id, "test -t 0 && test -t 1 && test -t 2 && stty size; trap 'stty size; exit 3' WINCH; echo ready; while :; do sleep 0.01; done", size))
-	if got := s.until("ready"); !strings.Contains(got, "24 80") {
-		t.Errorf("output %q, want a terminal of 24 80", got)
+	if got := s.until("ready"); !strings.Contains(got, "0 0\r\n") {
+		t.Errorf("output %q, want a terminal of 0 0", got)
 	}
 	watch := openStream(t, a, &agentpb.Call{Type: agentpb.Call_ATTACH_CONTAINER_OUTPUT.Enum(), AttachContainerOutput: &agentpb.Call_AttachContainerOutput{ContainerId: id}})
 	resize := &agentpb.ProcessIO{Type: agentpb.ProcessIO_CONTROL.Enum(), Control: &agentpb.ProcessIO_Control{
@@ -253,8 +254,19 @@ func TestAttachNeedsASession(t *testing.T) {
 	if status, _ := attachInput(t, a, id, stdin("x")); status != 500 {
 		t.Errorf("input for a container without: %d, want 500", status)
 	}
-	if status, _ := attachInput(t, a, nested(t, a, "none")); status != 404 {
-		t.Errorf("input for no container: %d, want 404", status)
+	for _, test := range []struct {
+		id     *mesospb.ContainerID
+		input  *agentpb.ProcessIO
+		status int
+		text   string
+	}{
+		{id, stdin("x"), 500, "I/O switchboard server was disabled for this container"},
+		{nested(t, a, "none"), stdin("x"), 500, "Unknown container " + containerKey(nested(t, a, "none"))},
+		{&mesospb.ContainerID{Value: proto.String("none")}, stdin("x"), 404, "Container none cannot be found"},
+	} {
+		if status, text := attachInput(t, a, test.id, test.input); status != test.status || text != test.text {
+			t.Errorf("%s: %d %q, want %d %q", containerKey(test.id), status, text, test.status, test.text)
+		}
 	}
 }
 
@@ -309,7 +321,7 @@ func TestDrainKillsTasksAndTakesNoNewOnes(t *testing.T) {
 		got = append(got, s.GetTaskId().GetValue()+" "+describeStatus(s))
 	}
 	want := []string{
-		`late TASK_DROPPED SOURCE_AGENT REASON_AGENT_DRAINING "Agent is draining"`,
+		`late TASK_DROPPED SOURCE_AGENT REASON_AGENT_DRAINING "Task was received while agent was already draining"`,
 		`stubborn TASK_KILLING SOURCE_EXECUTOR REASON_AGENT_DRAINING ""`,
 		`stubborn TASK_KILLED SOURCE_EXECUTOR REASON_AGENT_DRAINING "Command terminated with signal Killed"`,
 	}
@@ -319,4 +331,79 @@ func TestDrainKillsTasksAndTakesNoNewOnes(t *testing.T) {
 	waitForgotten(t, a, "stubborn")
 	m.send(link.RunTask{Framework: testFramework(), Task: shellTask("later", "exit 0")})
 	m.updateOf(t, "later", mesospb.TaskState_TASK_FINISHED)
+}
+
+func TestASessionWithoutATerminalHasNoWindow(t *testing.T) {
+	_, a := busy(t)
+	id := nested(t, a, "pipe")
+	s := openStream(t, a, session(id, "echo up; cat", nil))
+	s.until("up")
+	size := &agentpb.ProcessIO{Type: agentpb.ProcessIO_CONTROL.Enum(), Control: &agentpb.ProcessIO_Control{
+		Type:    agentpb.ProcessIO_Control_TTY_INFO.Enum(),
+		TtyInfo: &mesospb.TTYInfo{WindowSize: &mesospb.TTYInfo_WindowSize{Rows: proto.Uint32(5), Columns: proto.Uint32(5)}},
+	}}
+	if status, text := attachInput(t, a, id, size); status != 400 || text != "Unable to set the window size: Inappropriate ioctl for device" {
+		t.Errorf("got %d %q", status, text)
+	}
+}
+
+func TestATerminalTakesNoDataForNothing(t *testing.T) {
+	_, a := busy(t)
+	id := nested(t, a, "tty")
+	s := openStream(t, a, session(id, "echo up; read a; read b; echo got:$a:$b", &mesospb.TTYInfo{}))
+	s.until("up")
+	if status, text := attachInput(t, a, id, stdin("one\n"), stdin(""), stdin("two\n")); status != 200 && text != "Disconnected" {
+		t.Errorf("got %d %q", status, text)
+	}
+	if got := s.until(""); !strings.Contains(got, "got:one:two") {
+		t.Errorf("output %q", got)
+	}
+}
+
+// Capture f27: a request that is still open when its process ends.
+func TestInputOfAProcessThatEndsIsDisconnected(t *testing.T) {
+	_, a := busy(t)
+	id := nested(t, a, "tty")
+	openStream(t, a, session(id, "read a", &mesospb.TTYInfo{}))
+	if status, text := attachOpenInput(t, a, id, stdin("x\n")); status != 500 || text != "Disconnected" {
+		t.Errorf("got %d %q", status, text)
+	}
+}
+
+func TestInputIsRefusedBeforeTheRequestEnds(t *testing.T) {
+	_, a := busy(t)
+	if status, text := attachOpenInput(t, a, nested(t, a, "none")); status != 500 || !strings.HasPrefix(text, "Unknown container ") {
+		t.Errorf("got %d %q", status, text)
+	}
+}
+
+// attachOpenInput is attachInput with a request that does not end before its answer.
+func attachOpenInput(t *testing.T, a *Agent, id *mesospb.ContainerID, list ...*agentpb.ProcessIO) (int, string) {
+	t.Helper()
+	body, input := io.Pipe()
+	defer input.Close()
+	calls := []*agentpb.Call_AttachContainerInput{{Type: agentpb.Call_AttachContainerInput_CONTAINER_ID.Enum(), ContainerId: id}}
+	for _, m := range list {
+		calls = append(calls, &agentpb.Call_AttachContainerInput{Type: agentpb.Call_AttachContainerInput_PROCESS_IO.Enum(), ProcessIo: m})
+	}
+	go func() {
+		for _, c := range calls {
+			data := must(codec.JSON.Append(nil, &agentpb.Call{Type: agentpb.Call_ATTACH_CONTAINER_INPUT.Enum(), AttachContainerInput: c}))
+			if _, err := input.Write(recordio.AppendFrame(nil, data)); err != nil {
+				return
+			}
+		}
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+a.Addr()+"/api/v1", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", codec.MediaTypeRecordIO)
+	req.Header.Set(headerMessageType, codec.MediaTypeJSON)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, string(must(io.ReadAll(resp.Body)))
 }

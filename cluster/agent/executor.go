@@ -102,9 +102,9 @@ func (a *Agent) newExecutor(f *framework, info *mesospb.ExecutorInfo, kind execu
 	if err != nil {
 		dir := a.executorDir(f.id(), info.GetExecutorId().GetValue(), a.newUUID().String())
 		if kind != commandKind {
-			a.send(link.ExecutorExited{FrameworkID: f.id(), ExecutorID: info.GetExecutorId().GetValue(), Status: int32(process.Unknown)})
+			a.neverMade(f, info.GetExecutorId().GetValue())
 		}
-		return nil, cannotCreate("executor directory", dir, err)
+		return nil, wording("Failed to create executor directory '" + dir + "': " + err.Error())
 	}
 	e := a.addExecutor(f, info, kind)
 	e.account = account

@@ -97,7 +97,7 @@ func (a *Agent) frameworkFor(info *mesospb.FrameworkInfo) *framework {
 			if old.id() != id {
 				return false
 			}
-			f.completed = old.completed // it is back
+			f.completed, old.completed = old.completed, nil // it is back; executors of then know the old record
 			return true
 		})
 	}

@@ -20,6 +20,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/cluster/agent/internal/process"
 	"github.com/mesokit/mesokit/cluster/internal/link"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
@@ -32,7 +33,10 @@ func (a *Agent) onRunTask(m link.RunTask) {
 	}
 	tid := m.Task.GetTaskId().GetValue()
 	if a.drain != nil {
-		a.drop(f, m.Task, mesospb.TaskStatus_REASON_AGENT_DRAINING, "Agent is draining")
+		if e := m.Task.GetExecutor(); e != nil {
+			a.neverMade(f, e.GetExecutorId().GetValue())
+		}
+		a.drop(f, m.Task, mesospb.TaskStatus_REASON_AGENT_DRAINING, whileDraining)
 		return
 	}
 	info, kind := m.Task.GetExecutor(), customKind
@@ -76,6 +80,16 @@ func (a *Agent) admit(info *mesospb.FrameworkInfo) *framework {
 		return nil
 	}
 	return f
+}
+
+// whileDraining is what a draining agent says of tasks.
+const whileDraining = "Task was received while agent was already draining"
+
+// neverMade tells the master, which counts on it, that an executor will not be, unless there is one of that id.
+func (a *Agent) neverMade(f *framework, executor string) {
+	if f.executors[executor] == nil {
+		a.send(link.ExecutorExited{FrameworkID: f.id(), ExecutorID: executor, Status: int32(process.Unknown)})
+	}
 }
 
 // drop answers for a task that is not launched.

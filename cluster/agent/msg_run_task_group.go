@@ -22,7 +22,8 @@ func (a *Agent) onRunTaskGroup(m link.RunTaskGroup) {
 		a.forgetFrameworkIfIdle(f)
 	}
 	if a.drain != nil {
-		dropAll(mesospb.TaskStatus_REASON_AGENT_DRAINING, "Agent is draining")
+		a.neverMade(f, m.Executor.GetExecutorId().GetValue())
+		dropAll(mesospb.TaskStatus_REASON_AGENT_DRAINING, whileDraining)
 		return
 	}
 	e := f.executors[m.Executor.GetExecutorId().GetValue()]

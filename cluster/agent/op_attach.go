@@ -6,8 +6,8 @@ package agent
 //     is killed.
 //   - ATTACH_CONTAINER_OUTPUT: 200 with the stream of what is written from then on.
 //   - ATTACH_CONTAINER_INPUT: a request of records, the first with the container's id, the others with
-//     ProcessIO: DATA of type STDIN, where no data is the end of the input, CONTROL with the
-//     terminal's size or a heartbeat. 200 when the records end.
+//     ProcessIO: DATA of type STDIN, where no data is the end of the input unless there is a terminal, CONTROL with the
+//     terminal's size or a heartbeat. 200 when the records end, 500 if the process ends before.
 //   - Both need a container with a terminal, or a session.
 //   - Records are in the encoding of Message-Accept and Message-Content-Type. A request that streams needs
 //     the latter (400 without, 415 if it is unknown), one that does not must not have it (415).
@@ -17,6 +17,7 @@ package agent
 import (
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -137,7 +138,7 @@ func (a *Agent) attachOutput(w http.ResponseWriter, r *http.Request, id *mesospb
 	}
 	o, p := a.attachable(c, id)
 	if p == nil && !o.listen(out) {
-		p = &problem{http.StatusNotFound, "Container " + containerKey(id) + " cannot be found"}
+		p = &problem{http.StatusInternalServerError, "Unknown container " + containerKey(id)}
 	}
 	if p != nil {
 		httpapi.Error(w, p.status, p.text)
@@ -151,14 +152,21 @@ func (a *Agent) attachOutput(w http.ResponseWriter, r *http.Request, id *mesospb
 // attachable returns the input and output of a container.
 func (a *Agent) attachable(c *container, id *mesospb.ContainerID) (*containerIO, *problem) {
 	var o *containerIO
-	if c != nil {
-		_ = a.loop.Do(a.ctx, func() { o = c.io })
-	}
+	inExecutor := false
+	_ = a.loop.Do(a.ctx, func() {
+		if c != nil {
+			o = c.io
+		}
+		root := a.containers[rootOf(id)]
+		inExecutor = root != nil && root.executor != nil
+	})
 	switch {
-	case c == nil:
+	case !inExecutor && c == nil:
 		return nil, &problem{http.StatusNotFound, "Container " + containerKey(id) + " cannot be found"}
+	case c == nil:
+		return nil, &problem{http.StatusInternalServerError, "Unknown container " + containerKey(id)}
 	case o == nil || !o.attachable:
-		return nil, &problem{http.StatusInternalServerError, "I/O switchboard server was disabled for container " + containerKey(id)}
+		return nil, &problem{http.StatusInternalServerError, "I/O switchboard server was disabled for this container"}
 	}
 	return o, nil
 }
@@ -186,14 +194,18 @@ func (a *Agent) beatStream(out *httpapi.Stream) {
 
 // attachInput serves a request that streams.
 func (a *Agent) attachInput(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, text string) {
+		w.Header().Set("Connection", "close") // else the answer would wait for the end of the request
+		httpapi.Error(w, status, text)
+	}
 	types := r.Header.Values(headerMessageType)
 	if len(types) == 0 {
-		httpapi.Error(w, http.StatusBadRequest, "Expecting 'Message-Content-Type' to be set for streaming requests")
+		refuse(http.StatusBadRequest, "Expecting 'Message-Content-Type' to be set for streaming requests")
 		return
 	}
 	c, ok := codec.ByMediaType(types[0])
 	if !ok {
-		httpapi.Error(w, http.StatusUnsupportedMediaType, "Expecting 'Message-Content-Type' of application/json or application/x-protobuf")
+		refuse(http.StatusUnsupportedMediaType, "Expecting 'Message-Content-Type' of application/json or application/x-protobuf")
 		return
 	}
 	records := recordio.NewReader(r.Body, recordio.Config{})
@@ -204,12 +216,14 @@ func (a *Agent) attachInput(w http.ResponseWriter, r *http.Request) {
 			p = &problem{http.StatusBadRequest, "Received EOF while reading request body"}
 		case first.GetType() != agentpb.Call_ATTACH_CONTAINER_INPUT:
 			p = &problem{http.StatusUnsupportedMediaType, "Streaming 'Content-Type' application/recordio is not supported for " + first.GetType().String() + " call"}
-		case first.GetAttachContainerInput().GetType() != agentpb.Call_AttachContainerInput_CONTAINER_ID || first.GetAttachContainerInput().GetContainerId() == nil:
-			p = &problem{http.StatusBadRequest, "Failed to validate agent::Call: Expecting the first message to have 'attach_container_input.container_id'"}
+		case first.GetAttachContainerInput().GetType() != agentpb.Call_AttachContainerInput_CONTAINER_ID:
+			p = &problem{http.StatusBadRequest, "Expecting 'attach_container_input.type' to be CONTAINER_ID"}
+		case first.GetAttachContainerInput().GetContainerId() == nil:
+			p = &problem{http.StatusBadRequest, "Failed to validate agent::Call: Expecting 'attach_container_input.container_id' to be present"}
 		}
 	}
 	if p != nil {
-		httpapi.Error(w, p.status, p.text)
+		refuse(p.status, p.text)
 		return
 	}
 	id := first.GetAttachContainerInput().GetContainerId()
@@ -221,18 +235,45 @@ func (a *Agent) attachInput(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	o, p := a.attachable(k, id)
+	if p == nil {
+		p = feed(w, o, func() (*agentpb.Call, *problem) { return nextInput(records, c) })
+	}
+	if p != nil {
+		refuse(p.status, p.text)
+		return
+	}
+	httpapi.Empty(w, http.StatusOK)
+}
+
+// feed gives a process its input until that ends, or the process does.
+func feed(w http.ResponseWriter, o *containerIO, next func() (*agentpb.Call, *problem)) *problem {
+	fed := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-o.over: // nobody is to wait for input any more
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		case <-fed:
+		}
+	})
+	var p *problem
 	for p == nil {
 		var call *agentpb.Call
-		if call, p = nextInput(records, c); call == nil {
+		if call, p = next(); call == nil {
 			break
 		}
 		p = input(o, call.GetAttachContainerInput().GetProcessIo())
 	}
-	if p != nil {
-		httpapi.Error(w, p.status, p.text)
-		return
+	close(fed)
+	watch.Wait()
+	select {
+	case <-o.over:
+		if p != nil {
+			return &problem{http.StatusInternalServerError, "Disconnected"}
+		}
+	default:
 	}
-	httpapi.Empty(w, http.StatusOK)
+	return p
 }
 
 // nextInput returns the next record, nil at the end.
@@ -269,11 +310,14 @@ func input(o *containerIO, m *agentpb.ProcessIO) *problem {
 		}
 	case agentpb.ProcessIO_CONTROL:
 		size := m.GetControl().GetTtyInfo().GetWindowSize()
-		if m.GetControl().GetType() != agentpb.ProcessIO_Control_TTY_INFO || size == nil || o.pty == nil {
+		if m.GetControl().GetType() != agentpb.ProcessIO_Control_TTY_INFO || size == nil {
 			return nil
 		}
+		if o.pty == nil {
+			return &problem{http.StatusBadRequest, "Unable to set the window size: Inappropriate ioctl for device"}
+		}
 		if err := resizePTY(o.pty, uint16(size.GetRows()), uint16(size.GetColumns())); err != nil {
-			return &problem{http.StatusInternalServerError, "Failed to set the window size: " + err.Error()}
+			return &problem{http.StatusBadRequest, "Unable to set the window size: " + capitalised(err.Error())}
 		}
 	default:
 		return &problem{http.StatusBadRequest, "Failed to validate agent::Call: Expecting 'process_io.type' to be DATA or CONTROL"}

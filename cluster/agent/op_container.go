@@ -15,6 +15,7 @@ package agent
 //   - GET_CONTAINERS: executors', with show_nested and show_standalone the others too.
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -167,6 +168,13 @@ func (a *Agent) serveLaunch(w http.ResponseWriter, r *http.Request, l launchRequ
 // launchByOperator launches a container, on the loop. done gets nil when its process has started.
 func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 	refuse := func(text string) { done(&problem{http.StatusBadRequest, text}) }
+	fail := func(err error) {
+		if l.id.GetParent() == nil && errors.As(err, new(*sandboxError)) {
+			done(&problem{http.StatusInternalServerError, err.Error()})
+			return
+		}
+		refuse(err.Error())
+	}
 	key := containerKey(l.id)
 	if a.containers[key] != nil || a.past[key] != nil {
 		done(&problem{http.StatusAccepted, ""})
@@ -177,7 +185,7 @@ func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 		return
 	}
 	if l.command == nil {
-		refuse("Failed to launch container: a command is needed, for there is no image to take one from")
+		refuse("A command is needed: there is no image to take one from")
 		return
 	}
 	var parent *container
@@ -186,7 +194,7 @@ func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 	if p := l.id.GetParent(); p != nil {
 		parent = a.containers[containerKey(p)]
 		if parent == nil || parent.doomed || parent.ended {
-			refuse("Failed to launch container: Parent container " + containerKey(p) + " does not exist")
+			refuse("Parent container " + containerKey(p) + " does not exist")
 			return
 		}
 		e = parent.executor
@@ -194,7 +202,7 @@ func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 	}
 	env, err := a.operatorEnvironment(parent, dir, l)
 	if err != nil {
-		refuse("Failed to launch container: " + err.Error())
+		fail(err)
 		return
 	}
 	c := a.newContainer(l.id, e, dir)
@@ -209,7 +217,7 @@ func (a *Agent) launchByOperator(l launchRequest, done func(*problem)) {
 	}
 	a.prepare(c, p, func(err error) {
 		if err != nil {
-			refuse("Failed to launch container: " + err.Error())
+			fail(err)
 			a.destroy(c)
 			return
 		}
@@ -323,7 +331,7 @@ func (a *Agent) serveKill(w http.ResponseWriter, r *http.Request, id *mesospb.Co
 		return
 	}
 	if !known {
-		httpapi.Error(w, http.StatusNotFound, "Container "+containerKey(id)+" cannot be found")
+		httpapi.Error(w, http.StatusNotFound, "Container '"+containerKey(id)+"' cannot be found (or is already killed)")
 		return
 	}
 	httpapi.Empty(w, http.StatusOK)

@@ -77,7 +77,7 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if p.user != nil {
 		var err error
 		if p.account, err = a.become(*p.user); err != nil {
-			return cannotCreate(c.sandboxName(), c.dir, err)
+			return &sandboxError{c, err}
 		}
 	}
 	c.account = p.account
@@ -118,13 +118,20 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	return c.account.own(c.dir)
 }
 
-// sandboxName is what Mesos calls a sandbox that the operator API or the default executor asks for.
-func (c *container) sandboxName() string {
-	if c.nested() {
-		return "nested sandbox"
-	}
-	return "sandbox"
+// sandboxError is that of a container that the operator API or the default executor asks for, and that gets no sandbox.
+type sandboxError struct {
+	of  *container
+	err error
 }
+
+func (e *sandboxError) Error() string {
+	if e.of.nested() {
+		return "Failed to create nested sandbox '" + e.of.dir + "': " + e.err.Error()
+	}
+	return "Failed to create sandbox: " + e.err.Error()
+}
+
+func (e *sandboxError) Unwrap() error { return e.err }
 
 // makeDir makes the directory of a sandbox. What is above it may be removed in between, as garbage that is empty.
 func makeDir(dir string) (err error) {

@@ -11,7 +11,6 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -179,9 +178,4 @@ func (u *account) spec(s *process.Spec) {
 	if u != nil {
 		s.Credential = u.credential
 	}
-}
-
-// cannotCreate words why there is no sandbox.
-func cannotCreate(what, dir string, err error) error {
-	return wording(fmt.Sprintf("Failed to create %s '%s': %s", what, dir, err))
 }

@@ -26,8 +26,10 @@ func (m *Master) callUpdateFramework(f *framework, c *schedulerpb.Call) answer {
 	u := c.GetUpdateFramework()
 	info := proto.CloneOf(u.GetFrameworkInfo())
 	compiled, err := m.validateFramework(info, u.GetSuppressedRoles(), u.GetOfferConstraints())
+	if err != nil {
+		return answer{http.StatusBadRequest, "'UpdateFramework.framework_info' is not valid: " + err.Error()}
+	}
 	switch {
-	case err != nil:
 	case f.info.GetPrincipal() != info.GetPrincipal():
 		err = wireErrorf("Updating 'FrameworkInfo.principal' is unsupported")
 	case f.info.GetUser() != info.GetUser():
@@ -36,7 +38,7 @@ func (m *Master) callUpdateFramework(f *framework, c *schedulerpb.Call) answer {
 		err = wireErrorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%v' to '%v'", f.info.GetCheckpoint(), info.GetCheckpoint())
 	}
 	if err != nil {
-		return answer{http.StatusBadRequest, "'UpdateFramework.framework_info' is not valid: " + err.Error()}
+		return answer{http.StatusBadRequest, "FrameworkInfo update is not valid: " + err.Error()}
 	}
 	if err := m.authorizeFramework(info); err != nil {
 		return answer{http.StatusForbidden, err.Error()}

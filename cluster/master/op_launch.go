@@ -21,6 +21,7 @@ import (
 
 func (x *acceptance) launch(op *mesospb.Offer_Operation) error {
 	for _, t := range op.GetLaunch().GetTaskInfos() {
+		nameHealthCheck(t)
 		if err := x.authorizeTask(t); err != nil {
 			x.taskError(t, mesospb.TaskStatus_REASON_TASK_UNAUTHORIZED, err)
 			continue

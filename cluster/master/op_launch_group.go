@@ -23,6 +23,7 @@ func (x *acceptance) launchGroup(op *mesospb.Offer_Operation) error {
 		return wireError("Task group cannot be empty")
 	}
 	for _, t := range tasks {
+		nameHealthCheck(t)
 		if err := x.authorizeTask(t); err != nil {
 			return err
 		}

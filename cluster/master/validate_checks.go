@@ -40,6 +40,17 @@ func validateCheck(c *mesospb.CheckInfo) error {
 	})
 }
 
+// nameHealthCheck names the type of a health check that leaves it out and has just one of command and http, as was usual before there were types.
+func nameHealthCheck(t *mesospb.TaskInfo) {
+	switch c := t.GetHealthCheck(); {
+	case c == nil || c.Type != nil:
+	case c.Command != nil && c.Http == nil:
+		c.Type = mesospb.HealthCheck_COMMAND.Enum()
+	case c.Command == nil && c.Http != nil:
+		c.Type = mesospb.HealthCheck_HTTP.Enum()
+	}
+}
+
 func validateHealthCheck(c *mesospb.HealthCheck) error {
 	if c.Type == nil {
 		return wireError("HealthCheck must specify 'type'")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -21,8 +22,12 @@ type embedded struct {
 
 // startEmbedded starts an embedded cluster like the one that a case was recorded with.
 func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, error) {
+	dir, err := sandboxes(t)
+	if err != nil {
+		return nil, err
+	}
 	cfg := cluster.Config{
-		Agents: []cluster.AgentConfig{}, Dir: t.TempDir(),
+		Agents: []cluster.AgentConfig{}, Dir: dir,
 		AgentPingInterval: setup.PingTimeout, AgentPingMisses: setup.PingTimeouts, Masters: setup.Masters,
 	}
 	if setup.Masters > 1 {
@@ -40,6 +45,20 @@ func startEmbedded(ctx context.Context, t *testing.T, setup Setup) (Target, erro
 		return nil, err
 	}
 	return &embedded{Cluster: c, setup: setup, dir: cfg.Dir, zooKeeper: cfg.ZooKeeper}, nil
+}
+
+// sandboxes makes a directory that tasks of all users can come to.
+func sandboxes(t *testing.T) (string, error) {
+	dir, err := os.MkdirTemp("", "conformance-")
+	if err != nil {
+		return "", err
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, os.Chmod(dir, 0o755)
 }
 
 func (e *embedded) Control() Control { return e }

@@ -18,6 +18,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if os.Getenv(LingerVariable) != "" {
+		if err := RunLinger(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if address := os.Getenv(ServerVariable); address != "" {
 		fmt.Fprintln(os.Stderr, RunServer(address))
 		os.Exit(1)

@@ -26,6 +26,19 @@ const ProbeVariable = "CONFORMANCE_PROBE_TRANSCRIPT"
 // ServerVariable is set for a process that shall be the HTTP server of f12; its value is the address.
 const ServerVariable = "CONFORMANCE_HTTP_SERVER"
 
+// LingerVariable is set for a process that shall be the executor of f23.
+const LingerVariable = "CONFORMANCE_LINGER"
+
+// recordedLinger is how the executor of f23 was started, in its requests.
+const recordedLinger = "exec python3 /work/steering/tools/record2.py --linger"
+
+// RunLinger is the executor of f23: its tasks end by themselves, and it stays until it is shut down.
+func RunLinger(ctx context.Context) error {
+	p := newProbe()
+	p.lingers = true
+	return p.run(ctx)
+}
+
 // RunServer answers every request at an address, until it is killed.
 func RunServer(address string) error {
 	server := &http.Server{Addr: address, ReadHeaderTimeout: 10 * time.Second}
@@ -43,12 +56,7 @@ const recordedWorkDir = "/var/lib/mesos/agent"
 // with the agent, in the format of f14_executor_side.json. It returns at SHUTDOWN, or with an error
 // if the agent ends the stream.
 func RunProbe(ctx context.Context, transcript string) error {
-	p := &probe{
-		url:    "http://" + os.Getenv("MESOS_AGENT_ENDPOINT") + "/api/v1/executor",
-		start:  time.Now(),
-		client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
-		record: probeTranscript{Environment: probeEnvironment(os.Environ())},
-	}
+	p := newProbe()
 	if entries, err := os.ReadDir("."); err == nil {
 		for _, e := range entries {
 			p.record.Listing = append(p.record.Listing, e.Name())
@@ -56,6 +64,15 @@ func RunProbe(ctx context.Context, transcript string) error {
 	}
 	err := p.run(ctx)
 	return errors.Join(err, p.save(transcript))
+}
+
+func newProbe() *probe {
+	return &probe{
+		url:    "http://" + os.Getenv("MESOS_AGENT_ENDPOINT") + "/api/v1/executor",
+		start:  time.Now(),
+		client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
+		record: probeTranscript{Environment: probeEnvironment(os.Environ())},
+	}
 }
 
 // probeEnvironment picks the variables that Mesos sets, and that of the recorded command.
@@ -71,10 +88,11 @@ func probeEnvironment(environ []string) map[string]string {
 }
 
 type probe struct {
-	url    string
-	start  time.Time
-	client *http.Client
-	record probeTranscript
+	lingers bool // its tasks end by themselves
+	url     string
+	start   time.Time
+	client  *http.Client
+	record  probeTranscript
 }
 
 type probeTranscript struct {
@@ -182,6 +200,9 @@ func (p *probe) run(ctx context.Context) error {
 func (p *probe) handle(ctx context.Context, event any) (done bool, err error) {
 	switch text(event, "type") {
 	case "LAUNCH":
+		if p.lingers {
+			return false, p.runShortly(ctx, get(event, "launch", "task", "task_id"))
+		}
 		return false, p.update(ctx, get(event, "launch", "task", "task_id"), map[string]any{
 			"state": "TASK_RUNNING", "message": "probe runs", "data": base64.StdEncoding.EncodeToString([]byte("d")),
 		})
@@ -198,6 +219,22 @@ func (p *probe) handle(ctx context.Context, event any) (done bool, err error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// lingerRuns is how long the tasks of f23 run: long enough for an offer while they do, with a filter and an allocation interval of a second.
+const lingerRuns = 2500 * time.Millisecond
+
+// runShortly runs a task that ends by itself.
+func (p *probe) runShortly(ctx context.Context, taskID any) error {
+	if err := p.update(ctx, taskID, map[string]any{"state": "TASK_RUNNING"}); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(lingerRuns):
+		return p.update(ctx, taskID, map[string]any{"state": "TASK_FINISHED"})
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (p *probe) update(ctx context.Context, taskID any, status map[string]any) error {

@@ -156,10 +156,10 @@ func (r *replay) run(ctx context.Context) error {
 	previous := 0.0
 	for i, e := range r.timeline {
 		last := i == len(r.timeline)-1
-		r.letGo(e)
 		if err := r.awaitRecorded(ctx, e.At, previous, e.Label()); err != nil {
 			return err
 		}
+		r.letGo(e)
 		if err := r.pause(ctx, e.At, r.lastActivity(e, i)); err != nil {
 			return err
 		}

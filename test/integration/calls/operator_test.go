@@ -269,7 +269,7 @@ func terminal(f *framework, a *operator.Agent, parent *mesospb.ContainerID) {
 	f.t.Helper()
 	e, err := a.Exec(f.ctx, operator.ExecConfig{
 		Parent: parent, TTY: true, Rows: 40, Columns: 100, Input: true,
-		Command: &mesospb.CommandInfo{Value: proto.String("stty -echo; trap 'stty size; exit 5' WINCH; stty size; while :; do sleep 0.05; done")},
+		Command: &mesospb.CommandInfo{Value: proto.String(`stty -echo; until test "$(stty size)" = "40 100"; do sleep 0.01; done; trap 'stty size; exit 5' WINCH; stty size; while :; do sleep 0.05; done`)},
 	})
 	f.must(err)
 	defer e.Close()
