@@ -167,10 +167,12 @@ type Agent struct {
 	Region   string `json:"region,omitempty"`
 	Zone     string `json:"zone,omitempty"`
 	// Attributes as mesos-agent --attributes writes them.
-	Attributes []string `json:"attributes,omitempty"`
-	Uses       int      `json:"uses"` // tasks and volumes on it
-	Seen       bool     `json:"seen"` // it was offered since the last subscription
-	Draining   bool     `json:"draining"`
+	Attributes  []string `json:"attributes,omitempty"`
+	Uses        int      `json:"uses"` // tasks and volumes on it
+	Seen        bool     `json:"seen"` // it was offered since the last subscription
+	Draining    bool     `json:"draining"`
+	Fate        string   `json:"fate,omitempty"`        // what the master last said of one that is not offered
+	Maintenance string   `json:"maintenance,omitempty"` // how the last inverse offer was answered
 }
 
 // Orphan is a task of the framework that the engine does not know.

@@ -104,7 +104,7 @@ func (c *Core) showAgents() {
 		var view *Agent
 		if ag := c.agents[id]; ag != nil {
 			ag.changed = false
-			view = &Agent{Agent: ag.Agent, Uses: ag.uses, Seen: ag.seen, Fate: ag.fate, Draining: c.drains.has(id)}
+			view = &Agent{Agent: ag.Agent, Uses: ag.uses, Seen: ag.seen, Fate: ag.fate, Draining: c.drains.has(id), Maintenance: c.drains.answers[id]}
 		}
 		c.views.put(id, view, c.epoch)
 	}

@@ -23,10 +23,10 @@ func declineCall(offers []*mesospb.OfferID, refuse time.Duration) *schedulerpb.C
 	}
 }
 
-func acceptInverseCall(ids ...*mesospb.OfferID) *schedulerpb.Call {
+func acceptInverseCall(again time.Duration, ids ...*mesospb.OfferID) *schedulerpb.Call {
 	return &schedulerpb.Call{
 		Type:                schedulerpb.Call_ACCEPT_INVERSE_OFFERS.Enum(),
-		AcceptInverseOffers: &schedulerpb.Call_AcceptInverseOffers{InverseOfferIds: ids},
+		AcceptInverseOffers: &schedulerpb.Call_AcceptInverseOffers{InverseOfferIds: ids, Filters: refuseFor(again)},
 	}
 }
 

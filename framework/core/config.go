@@ -38,7 +38,8 @@ type Config struct {
 	ReconcileEvery time.Duration
 	// ReconcileBatch is how many tasks one RECONCILE call names. Default 1000.
 	ReconcileBatch int
-	// InverseOfferWait is how long an inverse offer is kept while tasks are being moved. Default 5 min.
+	// InverseOfferWait is within what time an agent has to be left for maintenance, else inverse offers that were accepted are declined when they come
+	// again. Default 5 min.
 	InverseOfferWait time.Duration
 	// PlaceAtOnce bounds how many tasks the placer gets in one cycle; more cycles follow while they bring something. Default 2000.
 	PlaceAtOnce int

@@ -301,8 +301,6 @@ func (c *Core) fire() {
 			c.periodicDue(t)
 		case timerSweep:
 			c.sweepDue(t)
-		case timerInverse:
-			c.inverseDue(t)
 		case timerSurvey:
 			c.survey()
 		case timerOrphan:

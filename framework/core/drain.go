@@ -1,28 +1,27 @@
 package core
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
 // drains knows the agents that are to be left: because an operator drains them, or because inverse offers ask for what we use there.
 type drains struct {
-	operator    map[string]bool     // agent id
-	maintenance map[string]bool     // agent id: announced, until offers come without unavailability
-	offers      map[string]*inverse // by id
-}
-
-// inverse is an inverse offer that is not answered yet.
-type inverse struct {
-	id    string
-	agent string
+	operator    map[string]bool   // agent id
+	maintenance map[string]bool   // agent id: announced, until offers come without unavailability
+	offers      map[string]string // inverse offers that are not answered yet: agent by id
+	asked       map[string]int64  // by agent: when it was asked for first
+	answers     map[string]string // by agent: the last answer to an inverse offer, in words
 }
 
 func (d *drains) init() {
-	d.operator, d.maintenance, d.offers = map[string]bool{}, map[string]bool{}, map[string]*inverse{}
+	d.operator, d.maintenance, d.offers = map[string]bool{}, map[string]bool{}, map[string]string{}
+	d.asked, d.answers = map[string]int64{}, map[string]string{}
 }
 
 // has reports whether the agent is to be left.
@@ -84,12 +83,11 @@ func (c *Core) drainChanged(agent, text string) {
 // unavailable are avoided by the placement itself.
 func (c *Core) announced(ag *agent, o *mesospb.Offer) {
 	if c.drains.maintenance[ag.ID] && o.GetUnavailability() == nil {
-		delete(c.drains.maintenance, ag.ID)
-		c.drainChanged(ag.ID, "maintenance is over, or called off")
+		c.endMaintenance(ag.ID, "maintenance is over, or called off")
 	}
 }
 
-// inverseOffered: the master wants resources back. They are left under the rules for updates, and the offer is answered when that is done.
+// inverseOffered: the master wants resources back. They are left under the rules for updates; the offer is answered by whether that can be done.
 func (c *Core) inverseOffered(offers []*mesospb.InverseOffer) {
 	for _, o := range offers {
 		id, agent := strings.Clone(o.GetId().GetValue()), strings.Clone(o.GetAgentId().GetValue())
@@ -100,41 +98,89 @@ func (c *Core) inverseOffered(offers []*mesospb.InverseOffer) {
 			c.call(declineInverseCall(c.cfg.InverseOfferWait, offerID(id)))
 			continue
 		}
-		c.drains.maintenance[agent] = true
-		c.drains.offers[id] = &inverse{id: id, agent: agent}
-		c.timers.add(timer{at: c.now + msOf(c.cfg.InverseOfferWait), kind: timerInverse, id: id})
-		c.drainChanged(agent, "maintenance is planned: leaving")
-	}
-}
-
-func (c *Core) inverseRescinded(id string) {
-	if o := c.drains.offers[id]; o != nil {
-		delete(c.drains.offers, id)
-		delete(c.drains.maintenance, o.agent)
-		c.drainChanged(o.agent, "the inverse offer is rescinded")
-	}
-}
-
-// answerInverse accepts inverse offers of agents that are left.
-func (c *Core) answerInverse() {
-	for _, id := range slices.Sorted(maps.Keys(c.drains.offers)) {
-		if o := c.drains.offers[id]; c.drains.vacated(c, o.agent) {
-			delete(c.drains.offers, id)
-			c.call(acceptInverseCall(offerID(id)))
-			c.note(Note{Kind: NoteAgent, Index: -1, Agent: o.agent, Text: "left for maintenance"})
+		c.drains.offers[id] = agent
+		if c.drains.asked[agent] == 0 {
+			c.drains.asked[agent] = max(c.now, 1)
+		}
+		if !c.drains.maintenance[agent] {
+			c.drains.maintenance[agent] = true
+			c.drainChanged(agent, "maintenance is planned: leaving")
 		}
 	}
 }
 
-// inverseDue gives an inverse offer back that could not be honoured in time; the master makes it again.
-func (c *Core) inverseDue(t timer) {
-	o := c.drains.offers[t.id]
-	if o == nil || !c.connected {
+func (c *Core) inverseRescinded(id string) {
+	if agent, ok := c.drains.offers[id]; ok {
+		delete(c.drains.offers, id)
+		c.endMaintenance(agent, "the inverse offer is rescinded")
+	}
+}
+
+func (c *Core) endMaintenance(agent, why string) {
+	delete(c.drains.maintenance, agent)
+	delete(c.drains.asked, agent)
+	delete(c.drains.answers, agent)
+	c.drainChanged(agent, why)
+}
+
+// answerInverse answers inverse offers at once: by then the operator may look at the answers, and the machine go down. The master makes accepted and
+// declined ones again after a while, so that the answers stay true.
+func (c *Core) answerInverse() {
+	if !c.connected {
 		return
 	}
-	delete(c.drains.offers, t.id)
-	c.call(declineInverseCall(c.cfg.InverseOfferWait, offerID(t.id)))
-	c.note(Note{Kind: NoteAgent, Index: -1, Agent: o.agent, Text: "not everything could be moved in time: inverse offer declined, moving on"})
+	for _, id := range slices.Sorted(maps.Keys(c.drains.offers)) {
+		agent := c.drains.offers[id]
+		delete(c.drains.offers, id)
+		why := c.stays(agent)
+		if why == "" && !c.drains.vacated(c, agent) && c.now-c.drains.asked[agent] >= msOf(c.cfg.InverseOfferWait) {
+			why = fmt.Sprintf("not everything could be moved within %v", c.cfg.InverseOfferWait)
+		}
+		n := Note{Kind: NoteAgent, Index: -1, Agent: agent, State: "accepted", Text: "the inverse offer for maintenance is accepted: everything moves"}
+		if why == "" {
+			c.call(acceptInverseCall(min(c.cfg.InverseOfferWait, time.Minute), offerID(id)))
+		} else {
+			c.call(declineInverseCall(min(c.cfg.InverseOfferWait, time.Minute), offerID(id)))
+			n.Kind, n.State, n.Text = NoteWarning, "declined", "the inverse offer for maintenance is declined: "+why
+		}
+		if c.drains.answers[agent] != n.Text {
+			c.drains.answers[agent] = n.Text
+			c.agentChanged(agent)
+			c.note(n)
+		}
+	}
+}
+
+// stays says what can't leave an agent, "" if everything can.
+func (c *Core) stays(agent string) (why string) {
+	for _, a := range c.apps {
+		if a.daemon() || c.placed.On(a.rec.Name, agent) == 0 {
+			continue
+		}
+		ready, here := 0, 0
+		a.inst.all(func(i *Instance) bool {
+			up := c.ready(a, i)
+			if up || i.Outcome == Reached || i.leaving { // those on their way come back, one after the other
+				ready++
+			}
+			if t := i.Live(); t != nil && t.Agent == agent && !c.unwanted(a, i) {
+				if i.Pin == agent {
+					why = fmt.Sprintf("%s/%d has its volumes there", i.App, i.Index)
+				}
+				if up {
+					here++
+				}
+			}
+			return why == ""
+		})
+		if least := a.least(); why == "" && here > 0 && !a.surges() && ready-1 < least {
+			why = fmt.Sprintf("%d instances of %s are ready, and no fewer than %d may be", ready, a.rec.Name, least)
+		}
+		if why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // moves lists instances that should run elsewhere: on agents that drain, and not bound to them.

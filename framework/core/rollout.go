@@ -116,10 +116,7 @@ func (c *Core) roll(a *appState) {
 			return
 		}
 	}
-	least := v.least(n)
-	if !a.surges() && least >= n {
-		least = n - 1 // they can't be doubled, so that one at a time has to be missed
-	}
+	least := a.least()
 	room := rules.batch - busy
 	blocked := false
 	take := func(i *Instance, up bool) bool {
@@ -207,6 +204,19 @@ func (v *version) rules() rolloutRules {
 
 // least is how many of n instances have to stay ready.
 func (v *version) least(n int) int { return int(math.Ceil(v.rules().minHealthy*float64(n) - 1e-9)) }
+
+// least is how many instances have to stay ready while others are taken down.
+func (a *appState) least() int {
+	n := a.rec.Instances
+	if a.daemon() {
+		n = a.inst.count
+	}
+	least := a.current().least(n)
+	if !a.surges() && least >= n {
+		return n - 1 // they can't be doubled, so that one at a time has to be missed
+	}
+	return least
+}
 
 // surges reports whether more instances than wanted may run for a while: not if each has something that nobody else may have.
 func (a *appState) surges() bool {

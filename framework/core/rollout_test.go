@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,6 +208,7 @@ func TestInverseOffersAreHonouredWithinTheRules(t *testing.T) {
 	s.Calls = nil
 	send()
 	s.ExpectCalls(schedulerpb.Call_KILL, 0) // a third one has to be ready first
+	s.ExpectCalls(schedulerpb.Call_ACCEPT_INVERSE_OFFERS, 1)
 	gone := func() bool {
 		for i := range s.Core.Snapshot().App("web").All() {
 			if task := i.Live(); task != nil && task.Agent == agent {
@@ -238,8 +240,8 @@ func TestInverseOffersAreHonouredWithinTheRules(t *testing.T) {
 		s.Run()
 		accepted += len(s.Take(schedulerpb.Call_ACCEPT_INVERSE_OFFERS))
 	}
-	if !gone() || accepted != 1 {
-		t.Fatalf("left: %v, accepted %d times", gone(), accepted)
+	if !gone() || accepted != 0 {
+		t.Fatalf("left: %v, accepted %d times more", gone(), accepted)
 	}
 	if a := s.Core.Snapshot().App("web"); a.Counts.Up != 2 || a.Counts.Instances != 2 {
 		t.Errorf("%+v", a.Counts)
@@ -253,16 +255,49 @@ func TestInverseOffersAreHonouredWithinTheRules(t *testing.T) {
 	}
 }
 
-func TestAnInverseOfferThatCannotBeHonouredIsDeclinedInTime(t *testing.T) {
-	s := start(t, webVersion(1, 1, `"min_healthy":1`), 1)
-	agent := s.Instance("web/0").Task.Agent
+func inverseOffer(s *sim.Script, agent string) {
 	s.Step(core.MesosEvent{Event: &schedulerpb.Event{Type: schedulerpb.Event_INVERSE_OFFERS.Enum(),
 		InverseOffers: &schedulerpb.Event_InverseOffers{InverseOffers: []*mesospb.InverseOffer{{
 			Id: &mesospb.OfferID{Value: new("i1")}, FrameworkId: &mesospb.FrameworkID{Value: new("fw")}, AgentId: &mesospb.AgentID{Value: &agent},
 			Unavailability: &mesospb.Unavailability{Start: &mesospb.TimeInfo{Nanoseconds: new(int64(0))}},
 		}}}}})
-	s.Pass(6 * time.Minute)
+}
+
+func TestAnAcceptedInverseOfferIsDeclinedWhenItComesAgainAndTheAgentIsNotLeftInTime(t *testing.T) {
+	s := start(t, webVersion(1, 1, `"min_healthy":1`), 1)
+	agent := s.Instance("web/0").Task.Agent
+	inverseOffer(s, agent)
+	s.ExpectCalls(schedulerpb.Call_ACCEPT_INVERSE_OFFERS, 1)
+	s.Pass(6 * time.Minute) // no other agent is offered
+	inverseOffer(s, agent)
 	s.ExpectCalls(schedulerpb.Call_DECLINE_INVERSE_OFFERS, 1)
+	if got := s.Core.Snapshot().Agent(agent).Maintenance; !strings.Contains(got, "declined: not everything could be moved within 5m") {
+		t.Errorf("the agent is shown as %q", got)
+	}
+}
+
+func TestAnInverseOfferIsDeclinedWhereAVolumeHasToStay(t *testing.T) {
+	s, _ := startDB(t)
+	inverseOffer(s, "a1")
+	s.ExpectCalls(schedulerpb.Call_DECLINE_INVERSE_OFFERS, 1)
+	last := s.Notes[len(s.Notes)-1]
+	if last.Kind != core.NoteWarning || last.Agent != "a1" || !strings.Contains(last.Text, "db/0 has its volumes there") {
+		t.Errorf("%+v", last)
+	}
+}
+
+// A job is not doubled for a move: while the only other one is not ready, it has to stay.
+func TestAnInverseOfferIsDeclinedWhereTooFewWouldBeReady(t *testing.T) {
+	s := start(t, strings.Replace(webVersion(1, 3, `"min_healthy":0.6`), `"name"`, `"goal":"finish","name"`, 1), 3)
+	agent := s.Instance("web/0").Task.Agent
+	s.Status("web/1", failed)
+	inverseOffer(s, agent)
+	s.ExpectCalls(schedulerpb.Call_DECLINE_INVERSE_OFFERS, 1)
+	s.Pass(time.Minute)
+	offerAll(s)
+	s.Run()
+	inverseOffer(s, agent)
+	s.ExpectCalls(schedulerpb.Call_ACCEPT_INVERSE_OFFERS, 1)
 }
 
 func TestAgentsDrainedByTheOperatorAreLeft(t *testing.T) {

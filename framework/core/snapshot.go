@@ -103,6 +103,8 @@ type Agent struct {
 	// Fate is what the master last said of an agent that was not: "is unreachable"; "" if it has said nothing.
 	Fate     string
 	Draining bool
+	// Maintenance is how the last inverse offer was answered, "" if there was none.
+	Maintenance string
 }
 
 // Leftover is what one instance that is gone, or has moved, has left on an agent: volumes and the reservations under them, or reservations alone. It is

@@ -28,7 +28,6 @@ const (
 	timerReconcile                  // unanswered questions
 	timerPeriodic                   // reconciliation without cause
 	timerSweep                      // next batch of it
-	timerInverse                    // an inverse offer was kept long enough
 	timerSurvey                     // explanations
 	timerOrphan                     // an orphan that is killed
 	timerRefusal                    // an agent was avoided long enough

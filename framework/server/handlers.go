@@ -281,7 +281,7 @@ func listAgents(q *request) (any, error) {
 	p := newPager[agentView](q)
 	for a := range q.server.engine.Snapshot().Agents() {
 		if !p.add(a.ID, func() agentView {
-			v := agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Draining: a.Draining}
+			v := agentView{ID: a.ID, Hostname: a.Hostname, Region: a.Region, Zone: a.Zone, Uses: a.Uses, Seen: a.Seen, Fate: a.Fate, Draining: a.Draining, Maintenance: a.Maintenance}
 			for _, at := range a.Attributes {
 				v.Attributes = append(v.Attributes, at.GetName()+":"+resources.AttributeString(at))
 			}

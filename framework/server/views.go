@@ -307,10 +307,12 @@ type agentView struct {
 	Region   string `json:"region,omitempty"`
 	Zone     string `json:"zone,omitempty"`
 	// Attributes as mesos-agent --attributes writes them.
-	Attributes []string `json:"attributes,omitempty"`
-	Uses       int      `json:"uses"` // tasks and volumes on it
-	Seen       bool     `json:"seen"` // it was offered since the last subscription
-	Draining   bool     `json:"draining"`
+	Attributes  []string `json:"attributes,omitempty"`
+	Uses        int      `json:"uses"` // tasks and volumes on it
+	Seen        bool     `json:"seen"` // it was offered since the last subscription
+	Draining    bool     `json:"draining"`
+	Fate        string   `json:"fate,omitempty"`        // what the master last said of one that is not offered
+	Maintenance string   `json:"maintenance,omitempty"` // how the last inverse offer was answered
 }
 
 type guardView struct {

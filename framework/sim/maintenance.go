@@ -100,7 +100,7 @@ func (m *simMaster) askBack(agent string) {
 	}}}})
 }
 
-// answerInverse: whoever accepts has left the agent.
+// answerInverse: whoever accepts can leave the agent, which instances with volumes can't.
 func (m *simMaster) answerInverse(ids []*mesospb.OfferID, accepted bool) {
 	for _, o := range ids {
 		agent, ok := m.asked[o.GetValue()]
@@ -109,8 +109,10 @@ func (m *simMaster) answerInverse(ids []*mesospb.OfferID, accepted bool) {
 		}
 		delete(m.asked, o.GetValue())
 		m.answered[agent] = m.w.now.Add(5 * time.Second)
-		if list := m.running(agent); accepted && len(list) > 0 {
-			m.w.fail("%s is accepted, but on %s there still are %v", o.GetValue(), agent, list)
+		for _, id := range m.running(agent) {
+			if accepted && m.w.keeps(id) {
+				m.w.fail("%s is accepted, but on %s there is %s, which has its volume there", o.GetValue(), agent, id)
+			}
 		}
 	}
 }

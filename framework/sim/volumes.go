@@ -152,3 +152,20 @@ func (m *simMaster) unregister(id string) {
 	m.agentOffersGone(id)
 	m.send(&schedulerpb.Event{Type: schedulerpb.Event_FAILURE.Enum(), Failure: &schedulerpb.Event_Failure{AgentId: &mesospb.AgentID{Value: &id}}})
 }
+
+// keeps reports whether the engine's leader believes that a task is wanted where it runs, and has a volume there.
+func (w *world) keeps(task string) bool {
+	if !strings.HasPrefix(task, "db.") || !w.proc.alive {
+		return false
+	}
+	a := w.proc.eng.Core.Snapshot().App("db")
+	if a == nil {
+		return false
+	}
+	for i := range a.All() {
+		if t := i.Live(); t != nil && t.ID == task && !t.Doomed && t.State.Reachable() && !a.Removing && i.Index < a.Instances {
+			return true
+		}
+	}
+	return false
+}
