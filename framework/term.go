@@ -19,7 +19,7 @@ import (
 
 // term is one time of leadership: an engine restored from the store, and the goroutines around it.
 //
-//	session ─┐                        ┌─> ordered calls ─> session
+//	session ─┐                        ┌─> calls (lanes) ─> session
 //	commands ┼─> queue ─> loop ─> commits ┼─> acknowledgements ─> session
 //	timers ──┘            (core)      └─> notes, replies, snapshot
 //
@@ -100,7 +100,7 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	}()
 
 	t.wg.Go(t.commitAll)
-	t.wg.Go(t.sendOrdered)
+	t.wg.Go(func() { newLanes(t.send).run(t.ctx, t.calls) })
 	for range ackSenders {
 		t.wg.Go(t.sendAcks)
 	}
@@ -377,12 +377,6 @@ const (
 	ackSenders  = 8
 	callTimeout = 30 * time.Second
 )
-
-func (t *term) sendOrdered() {
-	for c := range t.calls {
-		t.send(c)
-	}
-}
 
 func (t *term) sendAcks() {
 	for c := range t.acks {
