@@ -379,6 +379,9 @@ func (c *Core) replace(in Replace) (string, error) {
 		}
 		return "replacing " + t.ID, nil
 	}
+	if i.lingers() {
+		c.executorEnded(a, i, i.Task)
+	}
 	c.await(a, i)
 	return "starting anew", nil
 }

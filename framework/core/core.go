@@ -49,6 +49,7 @@ type Core struct {
 	owned     map[string]instanceRef
 	leftovers leftovers
 	timers    timers
+	lingering int // instances that wait for the end of an executor
 	noteSeq   uint64
 	epoch     uint32 // of snapshots
 	version   uint64 // counts Applies, for readers
@@ -204,6 +205,8 @@ func (c *Core) input(i int, in Input) {
 		c.callFailed(in)
 	case AgentDraining:
 		c.operatorDrain(in)
+	case ExecutorsSeen:
+		c.executorsSeen(in)
 	case FrameworkKnown:
 		c.frameworkKnown(in)
 	case TornDown:

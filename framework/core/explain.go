@@ -32,6 +32,9 @@ func (s *Snapshot) Why(name string, index int) Why {
 	if t := i.Live(); t != nil {
 		return s.whyTask(a, i, t)
 	}
+	if i.lingers() {
+		return Why{Text: "its task is over, and its executor on agent " + s.nameOf(i.Task.Agent) + " is being shut down"}
+	}
 	if text, ok := a.problem[index]; ok {
 		return Why{Text: "it can't be launched: " + text}
 	}

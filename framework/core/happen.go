@@ -60,8 +60,15 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	switch {
 	case tr.Does&Free != 0:
-		if !from.Over() { // one that was lost can be reported to have ended, too
+		switch {
+		case from.Over(): // one that was lost can be reported to have ended, too
+		case !t.lingers(v, e, s):
 			c.leave(a, t)
+		case detached: // nothing waits for it
+			c.leave(a, t)
+			c.call(shutdownCall(app.ExecutorID(t.firstID()), t.Agent))
+		default:
+			c.linger(a, t)
 		}
 		c.freed(a, i, t, detached, tr.Does, s)
 	case tr.Does&Detach != 0 && !detached:
@@ -160,6 +167,10 @@ func (c *Core) taskDue(x timer) {
 	i = c.editQuietly(at.app, at.index)
 	t, detached := i.find(at.id)
 	t.due = 0
+	if t.Lingers {
+		c.shutdownDue(at.app, c.edit(at.app, at.index), t)
+		return
+	}
 	switch t.State {
 	case Launching, Killing:
 		if c.connected {
@@ -227,7 +238,7 @@ func (c *Core) replaced(a *appState, i *Instance, t *Task) bool {
 
 // await has an instance launched as soon as it may be.
 func (c *Core) await(a *appState, i *Instance) {
-	if !i.Waiting() || c.unwanted(a, i) || i.haunted() {
+	if !i.Waiting() || c.unwanted(a, i) || i.haunted() || i.lingers() {
 		return
 	}
 	if i.NotBefore > c.now {

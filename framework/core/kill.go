@@ -61,6 +61,11 @@ func grace(v *version) time.Duration {
 
 // repeatKills sends again, in a new session, what an earlier one may not have brought to its end.
 func (c *Core) repeatKills() {
+	c.eachLingering(func(a *appState, i *Instance) {
+		t := c.editQuietly(a, i.Index).Task
+		t.attempts, t.executorSeen = 0, false
+		c.shutDown(a, t)
+	})
 	for _, a := range c.apps {
 		a.inst.all(func(i *Instance) bool {
 			if !i.haunted() && (i.Task == nil || i.Task.State != Killing || !i.Task.Doomed) {

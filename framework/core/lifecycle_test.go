@@ -284,7 +284,7 @@ func TestAnExecutorThatIgnoresKillsIsShutDown(t *testing.T) {
 			if c.GetExecutorId().GetValue() != first+".executor" || c.GetAgentId().GetValue() == "" {
 				t.Fatalf("%v", c)
 			}
-			s.TaskStatus(first, failed)
+			s.TaskStatus(first, failed, by(mesospb.TaskStatus_REASON_EXECUTOR_TERMINATED, "Executor terminated"))
 			if s.Instance(name+"/0") != nil {
 				t.Error("it is still there")
 			}

@@ -81,6 +81,8 @@ type taskRecord struct {
 	Doomed   bool           `json:"doomed,omitempty"`
 	Failed   bool           `json:"failed,omitempty"`
 	Began    bool           `json:"began,omitempty"`
+	Lingers  bool           `json:"lingers,omitempty"`
+	Gone     bool           `json:"executor_gone,omitempty"`
 	Agent    string         `json:"agent"`
 	Owner    string         `json:"owner,omitempty"`
 	Ports    []uint64       `json:"ports,omitempty"`
@@ -156,7 +158,7 @@ func (t *Task) record() *taskRecord {
 	if t == nil {
 		return nil
 	}
-	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Check: t.Check, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began,
+	r := &taskRecord{ID: t.ID, Version: t.Version, State: t.State, Health: t.Health, Checked: t.Checked, Check: t.Check, Doomed: t.Doomed, Failed: t.Failed, Began: t.Began, Lingers: t.Lingers, Gone: t.ExecutorGone,
 		Agent: t.Agent, Owner: t.Owner, Ports: t.Ports, Launched: t.Launched, Changed: t.Changed, Up: t.Up, Reason: t.Reason, Message: t.Message}
 	for _, m := range t.Members {
 		r.Members = append(r.Members, memberRecord{m.ID, m.Last.String(), m.Health, m.Checked})
@@ -171,7 +173,7 @@ func (r *taskRecord) task() (*Task, error) {
 	if r.ID == "" {
 		return nil, &RecordError{Field: "task id", Want: "an id"}
 	}
-	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Check: r.Check, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began,
+	t := &Task{ID: r.ID, Version: r.Version, State: r.State, Health: r.Health, Checked: r.Checked, Check: r.Check, Doomed: r.Doomed, Failed: r.Failed, Began: r.Began, Lingers: r.Lingers, ExecutorGone: r.Gone,
 		Agent: r.Agent, Owner: r.Owner, Ports: r.Ports, Launched: r.Launched, Changed: r.Changed, Up: r.Up, Reason: r.Reason, Message: r.Message}
 	for _, m := range r.Members {
 		e, ok := eventNamed(m.Last)

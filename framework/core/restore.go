@@ -194,12 +194,14 @@ func (r *restorer) index(a *appState, i *Instance) {
 	}
 	for _, t := range tasks {
 		c.indexTask(a, i.Index, t)
-		if t.State.Over() {
+		if t.Lingers = t.Lingers && t == i.Task; t.State.Over() && !t.Lingers {
 			continue
 		}
 		c.useAgentRestored(t.Agent)
 		c.placed.Add(a.rec.Name, c.agents[t.Agent].Agent)
-		if t == i.Task {
+		if t.Lingers {
+			c.lingering++
+		} else if t == i.Task {
 			c.arm(a, t)
 			if t.State == Running && t.Up != 0 {
 				if d := a.versionOf(t.Version).readyFor(); t.Up+d > c.now {

@@ -63,9 +63,11 @@ type Snapshot struct {
 	Uninstall   string // "", "uninstalling", "tearing-down", "uninstalled"
 	// Unanswered is how many tasks the master was asked for and has not answered yet.
 	Unanswered int
-	Offers     int    // in hand
-	Seq        uint64 // of the last note
-	Apps       []*App // by name
+	// Lingering is how many instances wait for the end of an executor of their own; see ExecutorsSeen.
+	Lingering int
+	Offers    int    // in hand
+	Seq       uint64 // of the last note
+	Apps      []*App // by name
 	// Aside are applications that could not be restored, by name.
 	Aside   []Aside
 	Orphans []Orphan
@@ -164,7 +166,7 @@ func (s *Snapshot) Agent(id string) *Agent { return s.agents.get(id) }
 // Snapshot returns the state as it is now. Call it between Applies, from the goroutine that makes them; give the result to whom you like.
 func (c *Core) Snapshot() *Snapshot {
 	s := &Snapshot{
-		Time: c.time, Ahead: c.ahead, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open),
+		Time: c.time, Ahead: c.ahead, FrameworkID: c.fw.ID, Connected: c.connected, Guard: c.guard, Uninstall: c.fw.Uninstall, Unanswered: len(c.ask.open), Lingering: c.lingering,
 		Offers: c.book.Len(), Seq: c.noteSeq, Apps: make([]*App, 0, len(c.apps)),
 	}
 	for _, a := range c.apps {

@@ -304,8 +304,10 @@ func (c *Core) failure(f *schedulerpb.Event_Failure) {
 	agent := strings.Clone(f.GetAgentId().GetValue())
 	if ex := f.GetExecutorId().GetValue(); ex != "" {
 		c.note(Note{Kind: NoteEvent, Index: -1, Agent: agent, State: "executor-failure", Text: "executor " + ex + " ended"})
+		c.executorFailed(agent, ex)
 		return
 	}
+	c.executorsLost(agent)
 	c.note(Note{Kind: NoteEvent, Index: -1, Agent: agent, State: "agent-failure", Text: "the master has removed the agent"})
 	c.askAgent(agent)
 }

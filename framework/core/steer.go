@@ -96,7 +96,7 @@ func (c *Core) dismiss(a *appState, index int, why string) {
 	}
 	i = c.edit(a, index)
 	c.notPending(a, i)
-	if len(i.Detached) > 0 {
+	if len(i.Detached) > 0 || i.lingers() {
 		return // remembered until they are certainly gone
 	}
 	c.drop(a, i)
@@ -105,7 +105,7 @@ func (c *Core) dismiss(a *appState, index int, why string) {
 // drop removes an instance that has nothing running.
 func (c *Core) drop(a *appState, i *Instance) {
 	c.notPending(a, i)
-	if i.Live() != nil || len(i.Detached) > 0 {
+	if i.Live() != nil || len(i.Detached) > 0 || i.lingers() {
 		return
 	}
 	c.forgetTask(i.Task)

@@ -19,11 +19,14 @@ type Task struct {
 	// Failed: it is being killed because a part of it has failed.
 	Failed bool
 	// Began: somebody has reported it as starting or running.
-	Began   bool
-	Agent   string // agent id
-	Owner   string // of the reservations that it uses, "" if there are none of its own
-	Ports   []uint64
-	Members []Member // of a pod, nil otherwise
+	Began bool
+	// Lingers: the task is over, and its executor, one of the application's own, is being shut down. ExecutorGone: that has ended.
+	Lingers      bool
+	ExecutorGone bool
+	Agent        string // agent id
+	Owner        string // of the reservations that it uses, "" if there are none of its own
+	Ports        []uint64
+	Members      []Member // of a pod, nil otherwise
 
 	Launched int64 // when the launch record was made
 	Changed  int64 // when State last changed
@@ -38,6 +41,8 @@ type Task struct {
 	attempts int   // of kills
 	replace  int64 // when the unreachable policy gives it up; 0: never
 	asked    bool  // for the last time before that
+	// executorSeen: the master has said lately that the executor that lingers is there.
+	executorSeen bool
 }
 
 // Member is one Mesos task of a pod.

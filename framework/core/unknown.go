@@ -182,7 +182,7 @@ func (c *Core) adopt(in Adopt) (string, error) {
 	index := in.Index
 	if index < 0 {
 		a.inst.all(func(i *Instance) bool {
-			if i.Waiting() && i.Index < a.size() {
+			if i.Waiting() && !i.lingers() && i.Index < a.size() {
 				index = i.Index
 			}
 			return index < 0
@@ -198,7 +198,7 @@ func (c *Core) adopt(in Adopt) (string, error) {
 	if i == nil {
 		return "", fmt.Errorf("%w: no instance of %q waits for a task; let the application grow, or scale it up first", ErrNoInstance, in.App)
 	}
-	if !i.Waiting() {
+	if !i.Waiting() || i.lingers() {
 		return "", fmt.Errorf("%w: instance %d of %q has a task", ErrInvalid, index, in.App)
 	}
 	i = c.edit(a, index)
@@ -284,10 +284,13 @@ func (c *Core) resolve(in Resolve) (string, error) {
 func (c *Core) loseAll() {
 	for _, a := range c.apps {
 		a.inst.all(func(i *Instance) bool {
-			if i.Live() == nil && len(i.Detached) == 0 {
+			if i.Live() == nil && len(i.Detached) == 0 && !i.lingers() {
 				return true
 			}
 			i = c.edit(a, i.Index)
+			if i.lingers() {
+				c.executorEnded(a, i, i.Task)
+			}
 			for _, t := range slices.Clone(i.Detached) {
 				c.happen(a, i, t, SawGone, nil)
 			}

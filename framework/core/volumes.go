@@ -195,6 +195,7 @@ func (c *Core) bound(f func(*appState, *Instance)) {
 
 // agentGone: the operator has said that an agent never comes back. What was to be cleaned up there is gone with it, and so is what instances wait for.
 func (c *Core) agentGone(id string) {
+	c.executorsLost(id)
 	if n := len(c.leftovers.byAgent[id]); n > 0 {
 		c.forgetLeftovers(id)
 		c.note(Note{Kind: NoteAgent, Index: -1, Agent: id, Text: "gone for good, and what was left there with it"})

@@ -27,6 +27,7 @@ var kinds = map[string]func(json.RawMessage) (core.Input, error){
 	"torn-down":        plain[core.TornDown],
 	"wall-clock":       plain[core.WallClock],
 	"agent-draining":   plain[core.AgentDraining],
+	"executors-seen":   plain[core.ExecutorsSeen],
 	"framework-known":  plain[core.FrameworkKnown],
 	"scale":            plain[core.Scale],
 	"restart":          plain[core.Restart],
@@ -62,6 +63,8 @@ func kindOf(in core.Input) string {
 		return "wall-clock"
 	case core.AgentDraining:
 		return "agent-draining"
+	case core.ExecutorsSeen:
+		return "executors-seen"
 	case core.FrameworkKnown:
 		return "framework-known"
 	case core.SubmitAll:
