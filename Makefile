@@ -4,7 +4,9 @@ GO    ?= go
 TOOL  := $(GO) tool -modfile=tools/go.mod
 COUNT ?= 6
 
-.PHONY: help build test unit lint generate generate-check bench fuzz demo-check zookeeper browser external clean
+DAYS  := $(or $(N),3000)
+
+.PHONY: help build test unit days lint generate generate-check bench fuzz demo-check zookeeper browser external clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -17,6 +19,9 @@ test: lint generate-check unit external zookeeper browser demo-check ## everythi
 unit: ## all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
 	$(GO) -C tools vet ./...
+
+days: ## N (default 3000) random days of the engine's simulator, and one killed at every point
+	$(GO) test ./framework/sim -count 1 -v -timeout 60m -run 'Whatever|EveryBoundary' -seeds $(DAYS) -cuts 1
 
 lint: ## gofmt, tidy go.mod files, go vet, staticcheck; that other systems compile
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not gofmt-ed:"; echo "$$files"; exit 1; }

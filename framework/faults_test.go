@@ -39,6 +39,31 @@ func runs(t *testing.T, c *cluster.Cluster, want int) {
 	}
 }
 
+// leader is the id of the master that leads.
+func leader(t *testing.T, c *cluster.Cluster) string {
+	t.Helper()
+	for _, m := range c.Masters() {
+		if m.Leading {
+			return m.ID
+		}
+	}
+	t.Fatal("no master leads")
+	return ""
+}
+
+// tasksBut are the ids of the services' running tasks that are not on an agent.
+func tasksBut(s *core.Snapshot, agent string) map[string]bool {
+	ids := make(map[string]bool)
+	for _, name := range []string{"web", "duo", "log"} {
+		for i := range s.App(name).All() {
+			if i.Task != nil && i.Task.State == core.Running && i.Task.Agent != agent {
+				ids[i.Task.ID] = true
+			}
+		}
+	}
+	return ids
+}
+
 // TestEverythingRunsOnceThroughTheFaultsOfACluster: a service, a pod and a daemon, as processes, while agents are cut off and come back, the master fails
 // over, an agent vanishes for good, and the process is replaced by another in the middle of that.
 func TestEverythingRunsOnceThroughTheFaultsOfACluster(t *testing.T) {
@@ -118,13 +143,26 @@ func TestEverythingRunsOnceThroughTheFaultsOfACluster(t *testing.T) {
 		}
 		return false
 	})
+	before := leader(t, c)
 	if err := c.FailOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if after := leader(t, c); after == before {
+		t.Errorf("the master %s leads before and after the failover", after)
+	}
+	unharmed := tasksBut(r.Snapshot(), victim.ID)
 	r.end()
 	r = run(t, cfg) // another process, which finds what is stored
+	if victim.State() != cluster.AgentPartitioned {
+		t.Errorf("the agent that is cut off is %s", victim.State())
+	}
 	victim.Heal()
 	settled(3)
+	for id := range unharmed {
+		if !tasksBut(r.Snapshot(), "")[id] {
+			t.Errorf("task %s has not lived through what did not concern it", id)
+		}
+	}
 
 	if err := victim.Stop(); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,8 @@ func TestTheTableIsTotal(t *testing.T) {
 	for s := range numStates {
 		for e := range numEvents {
 			tr := Next(s, e)
-			if tr == (Transition{}) && !(s == Launching) { // the zero cell means Launching without effect
+			// A cell that is missing reads as one that leads to Launching without effect, of which there is one.
+			if tr == (Transition{}) && !(s == Launching && e == Despair) {
 				t.Errorf("%v × %v has no cell", s, e)
 			}
 			if tr.To >= numStates {

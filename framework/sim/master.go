@@ -230,6 +230,14 @@ func (m *simMaster) call(stream int, c *schedulerpb.Call) {
 		m.answerInverse(c.GetDeclineInverseOffers().GetInverseOfferIds(), false)
 	case schedulerpb.Call_TEARDOWN:
 		m.tornDown = true
+		for _, a := range m.w.agents { // which drop what the framework has not acknowledged
+			for id, t := range a.tasks {
+				if !a.dead && !terminal(t.state) {
+					m.w.fail("the framework is torn down while %s runs %s", a.id, id)
+				}
+			}
+			clear(a.tasks)
+		}
 		p := m.proc
 		m.proc, m.stream, p.stream = nil, 0, 0
 		m.reset()

@@ -79,9 +79,13 @@ func (p *process) kill(why string) {
 	}
 }
 
-// boundary is between two effects. It reports whether the process is killed here.
+// boundary is between two effects. It reports whether the process is killed here. After TEARDOWN nothing is left to be
+// cut: the process only waits for the answer, and ends.
 func (p *process) boundary() bool {
 	w := p.w
+	if w.master.tornDown {
+		return false
+	}
 	w.steps++
 	if w.steps == w.opt.CutAt || w.chance(w.opt.Crash) {
 		p.kill("cut")

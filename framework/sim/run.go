@@ -255,7 +255,6 @@ func (w *world) settle() {
 	}
 	w.logf("faults are over")
 	w.calm = true
-	w.opt.CutAt = -1
 	for _, a := range w.agents {
 		a.heal()
 	}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "run only this seed, with a log")
-	seeds = flag.Int("seeds", 300, "how many seeds to run")
-	// Under the race detector everything takes ten times as long. What is not reached is reached by the runs without.
-	budget = flag.Duration("budget", 25*time.Second, "start no further runs of a test after this time")
+	seeds = flag.Int("seeds", 100, "how many seeds to run")
+	// Under the race detector all takes ten times as long: by default every tenth boundary, "make days" takes all.
+	cuts = flag.Int("cuts", 10, "cut at every n-th boundary")
 )
 
 func faulty(seed uint64) sim.Options {
@@ -37,12 +38,9 @@ func TestEveryInstanceRunsExactlyOnceWhateverFails(t *testing.T) {
 		return
 	}
 	n := *seeds
-	if testing.Short() {
-		n /= 4
-	}
 	var mu sync.Mutex
 	var launches, crashes, failed int
-	done := each(n, func(k int) {
+	each(n, func(k int) {
 		opt := faulty(uint64(k + 1))
 		res, err := sim.Run(opt)
 		mu.Lock()
@@ -54,7 +52,10 @@ func TestEveryInstanceRunsExactlyOnceWhateverFails(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d of %d runs, %d launches, %d crashes, %d failed", done, n, launches, crashes, failed)
+	if launches < n || crashes < n {
+		t.Errorf("%d runs had only %d launches and %d crashes: the days are too quiet", n, launches, crashes)
+	}
+	t.Logf("%d days, %d launches, %d crashes, %d failed", n, launches, crashes, failed)
 }
 
 func TestADayCutAtEveryBoundary(t *testing.T) {
@@ -66,29 +67,25 @@ func TestADayCutAtEveryBoundary(t *testing.T) {
 	if res.Boundaries < 100 {
 		t.Fatalf("only %d boundaries: the day is too quiet", res.Boundaries)
 	}
-	step := 1
-	if testing.Short() {
-		step = 7
-	}
-	done := each(res.Boundaries/step, func(k int) {
+	n := (res.Boundaries + *cuts - 1) / *cuts
+	var crashes atomic.Int64
+	each(n, func(k int) {
 		opt := day
-		opt.CutAt = 1 + k*step
-		if _, err := sim.Run(opt); err != nil {
+		opt.CutAt = 1 + k**cuts
+		res, err := sim.Run(opt)
+		if err != nil {
 			t.Errorf("cut at boundary %d: %v", opt.CutAt, err)
 		}
+		crashes.Add(int64(res.Crashes))
 	})
-	t.Logf("%d boundaries, cut at %d", res.Boundaries, done)
+	if crashes.Load() != int64(n) {
+		t.Errorf("%d cuts killed %d schedulers", n, crashes.Load())
+	}
+	t.Logf("%d boundaries, cut at %d", res.Boundaries, n)
 }
 
-// each calls f with 0 to n-1 in a scattered order, on all cores, until the budget is spent, and returns how many calls it made.
-func each(n int, f func(int)) (done int) {
-	start, stride := time.Now(), 1
-	for _, prime := range []int{97, 101, 103} {
-		if n%prime != 0 {
-			stride = prime
-			break
-		}
-	}
+// each calls f with 0 to n-1 on all cores.
+func each(n int, f func(int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
@@ -98,10 +95,9 @@ func each(n int, f func(int)) (done int) {
 			}
 		})
 	}
-	for ; done < n && time.Since(start) < *budget; done++ {
-		next <- done * stride % n
+	for k := range n {
+		next <- k
 	}
 	close(next)
 	wg.Wait()
-	return done
 }

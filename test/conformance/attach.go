@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/mesokit/mesokit/mesos/recordio"
 )
@@ -94,6 +96,44 @@ func (r *replay) agentBase(ctx context.Context) (base, unsent string, err error)
 func agentsOf(ctx context.Context, master string) ([]any, error) {
 	got, err := ask(ctx, http.MethodPost, "http://"+master+"/api/v1", map[string]any{"type": "GET_AGENTS"})
 	return list(got, "get_agents", "agents"), err
+}
+
+// awaitOutput waits until a command task has written something to its stdout.
+func awaitOutput(ctx context.Context, master, task, wanted string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		agents, err := agentsOf(ctx, master)
+		if err != nil {
+			return err
+		}
+		for _, a := range agents {
+			_, address, _ := strings.Cut(text(a, "pid"), "@")
+			state, err := ask(ctx, http.MethodGet, "http://"+address+"/state", nil)
+			if err != nil {
+				return err
+			}
+			for _, f := range list(state, "frameworks") {
+				for _, x := range list(f, "executors") {
+					if text(x, "id") != task {
+						continue
+					}
+					path := url.QueryEscape(text(x, "directory") + "/stdout")
+					read, err := ask(ctx, http.MethodGet, "http://"+address+"/files/read?offset=0&length=4096&path="+path, nil)
+					if err == nil && strings.Contains(text(read, "data"), wanted) {
+						return nil
+					}
+				}
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("conformance: task %s has not written %q: %w", task, wanted, ctx.Err())
+		}
+	}
 }
 
 // aside is the user agent of requests that are not part of a recording.

@@ -7,7 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/mesokit/mesokit/mesos/duration"
 )
 
 // A Setup is the cluster that a case was recorded with.
@@ -58,8 +62,8 @@ type Case struct {
 	Companion string
 	// Retries says that the case is about updates that are sent again.
 	Retries bool
-	// Control says that the case needs power over the cluster.
-	Control bool
+	// Needs is what the case needs of the target beside its master.
+	Needs Need
 	// Pending marks a case that the embedded cluster does not yet answer as Mesos does. It runs only when it is
 	// asked for by name.
 	Pending bool
@@ -74,26 +78,26 @@ func Groups() [][]Case {
 		{{Name: "f02_no_ack_retry", Setup: usual, Retries: true}},
 		{{Name: "f13_operator", Setup: usual, Companion: "testdata/f13_companion.json"}, {Name: "f17_drain_maintenance", Setup: usual}},
 		{{Name: "f04_invalid_tasks", Setup: usual}},
-		{{Name: "f12_checks", Setup: usual, run: runWithServer}},
+		{{Name: "f12_checks", Setup: usual, run: runWithChecks}},
 		{{Name: "f09_calls", Setup: usual}},
 		{{Name: "f08_task_group", Setup: usual}},
-		{{Name: "f16_agent_loss", Setup: pair, Control: true}},
+		{{Name: "f16_agent_loss", Setup: pair, Needs: RestartAgent}},
 		{{Name: "f06_reconcile", Setup: usual}},
 		{{Name: "f07_reserve_volume", Setup: usual}},
 		{{Name: "f01_command_task", Setup: usual}},
-		{{Name: "f03_kill", Setup: usual}},
+		{{Name: "f03_kill", Setup: usual, run: runWithSignal}},
 		{{Name: "f10_http_errors", Setup: usual}},
-		{{Name: "f14_executor", Setup: usual, run: runWithProbe}, {Name: "f14_executor_side", Setup: usual, run: compareProbe}},
+		{{Name: "f14_executor", Setup: usual, Needs: AgentHost, run: runWithProbe}, {Name: "f14_executor_side", Setup: usual, Needs: AgentHost, run: compareProbe}},
 		{{Name: "f15_protobuf", Setup: usual}},
 		{{Name: "f21_user", Setup: usual}},
-		{{Name: "f22_agent_new_id", Setup: usual, Control: true, Pending: true}},
-		{{Name: "f23_executor_lingers", Setup: usual, run: runWithLinger}},
+		{{Name: "f22_agent_new_id", Setup: usual, Needs: RenewAgent, Pending: true}},
+		{{Name: "f23_executor_lingers", Setup: usual, Needs: AgentHost, run: runWithLinger}},
 		{{Name: "f24_weights_quota", Setup: usual, Pending: true}},
 		{{Name: "f25_group_failures", Setup: usual}},
 		{{Name: "f26_volume_sizes", Setup: mounted, Pending: true, run: runWithMountDisk}},
 		{{Name: "f27_attach", Setup: usual}},
-		{{Name: "f18_zookeeper_nodes", Setup: masters, Control: true, run: compareNodes}},
-		{{Name: "f19_follower", Setup: masters, Control: true, run: runAtFollower}},
+		{{Name: "f18_zookeeper_nodes", Setup: masters, Needs: ZooKeeper, run: compareNodes}},
+		{{Name: "f19_follower", Setup: masters, Needs: SecondMaster, run: runAtFollower}},
 	}
 }
 
@@ -111,15 +115,15 @@ type RunOptions struct {
 func RunGroup(ctx context.Context, group []Case, t Target, opts RunOptions) (rows []Row, notRun []NotRun, err error) {
 	s := NewSession(t)
 	for _, c := range group {
-		if c.Control && t.Control() == nil {
-			notRun = append(notRun, NotRun{c.Name, "needs power over the cluster"})
+		if lacks := c.Needs &^ can(t); lacks != 0 {
+			notRun = append(notRun, NotRun{c.Name, lacks.String()})
 			continue
 		}
 		run := c.run
 		if run == nil {
 			run = runUsual
 		}
-		found, err := run(ctx, c, s, opts)
+		found, err := runLeavingNothing(ctx, run, c, s, opts)
 		switch {
 		case errors.Is(err, errors.ErrUnsupported):
 			notRun = append(notRun, NotRun{c.Name, err.Error()})
@@ -130,6 +134,62 @@ func RunGroup(ctx context.Context, group []Case, t Target, opts RunOptions) (row
 		}
 	}
 	return rows, notRun, nil
+}
+
+// runLeavingNothing runs a case, and on a cluster that others use, too, gives back what it changed for all.
+func runLeavingNothing(
+	ctx context.Context, run func(context.Context, Case, *Session, RunOptions) ([]Row, error), c Case, s *Session, opts RunOptions,
+) (rows []Row, err error) {
+	if !opts.Shared {
+		return run(ctx, c, s, opts)
+	}
+	master := s.Target.Master()
+	agents, err := agentsOf(ctx, master)
+	if err != nil {
+		return nil, err
+	}
+	if len(agents) < len(c.Setup.Agents) {
+		return nil, fmt.Errorf("needs %d agents: %w", len(c.Setup.Agents), errors.ErrUnsupported)
+	}
+	before, err := lookAround(ctx, master)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, before.restore(context.WithoutCancel(ctx), master)) }()
+	if c.Setup.PingTimeout > 0 {
+		patience, err := pingPatience(ctx, master)
+		if err != nil {
+			return nil, err
+		}
+		opts.Slack += patience
+	}
+	return run(ctx, c, s, opts)
+}
+
+// pingPatience is how long a master waits for an agent that says nothing.
+func pingPatience(ctx context.Context, master string) (time.Duration, error) {
+	flags, err := call(ctx, master, "GET_FLAGS", nil)
+	if err != nil {
+		return 0, err
+	}
+	told := make(map[string]string)
+	for _, f := range list(flags, "get_flags", "flags") {
+		told[text(f, "name")] = text(f, "value")
+	}
+	timeout, errTimeout := duration.Parse(told["agent_ping_timeout"])
+	times, errTimes := strconv.Atoi(told["max_agent_ping_timeouts"])
+	if err := errors.Join(errTimeout, errTimes); err != nil {
+		return 0, fmt.Errorf("conformance: how long the master waits for agents: %w", err)
+	}
+	return timeout * time.Duration(times), nil
+}
+
+// can is what a target can do.
+func can(t Target) Need {
+	if t.Control() == nil {
+		return 0
+	}
+	return t.Control().Can()
 }
 
 func (o RunOptions) capture(c Case) (*Capture, error) {
@@ -155,8 +215,8 @@ func runUsual(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, 
 
 // runWithProbe replays f14 with our probe in the place of the recorded one.
 func runWithProbe(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
-	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
-		return nil, fmt.Errorf("needs an executor on the agent's host: %w", errors.ErrUnsupported)
+	if opts.Binary == "" {
+		return nil, fmt.Errorf("needs a system on which the tests can be an executor: %w", errors.ErrUnsupported)
 	}
 	opts.Replace = map[string]string{recordedProbe: opts.probeCommand()}
 	return runUsual(ctx, c, s, opts)
@@ -164,10 +224,24 @@ func runWithProbe(ctx context.Context, c Case, s *Session, opts RunOptions) ([]R
 
 // runWithLinger replays f23 with our executor in the place of the recorded one.
 func runWithLinger(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
-	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
-		return nil, fmt.Errorf("needs an executor on the agent's host: %w", errors.ErrUnsupported)
+	if opts.Binary == "" {
+		return nil, fmt.Errorf("needs a system on which the tests can be an executor: %w", errors.ErrUnsupported)
 	}
-	opts.Replace = map[string]string{recordedLinger: fmt.Sprintf("exec env %s=1 '%s'", LingerVariable, opts.Binary)}
+	capture, err := opts.capture(c)
+	if err != nil {
+		return nil, err
+	}
+	opts.Replace = make(map[string]string)
+	for _, e := range capture.Exchanges {
+		if e.Request == nil {
+			continue
+		}
+		walk(e.Request.Body, "", func(_ string, v any) {
+			if command, ok := v.(string); ok && strings.HasSuffix(command, " --linger") {
+				opts.Replace[command] = fmt.Sprintf("exec env %s=1 '%s'", LingerVariable, opts.Binary)
+			}
+		})
+	}
 	return runUsual(ctx, c, s, opts)
 }
 
@@ -177,15 +251,41 @@ func (o RunOptions) probeCommand() string {
 	return fmt.Sprintf("exec env %s='%s' '%s'", ProbeVariable, o.transcript(), o.Binary)
 }
 
+// runWithSignal replays f03, where a task must ignore SIGTERM before it is killed: it is told that it does.
+func runWithSignal(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	opts.Replace = map[string]string{"trap '' TERM;": "trap '' TERM; echo ignored;"}
+	opts.Ready = func(ctx context.Context, e *Exchange) error {
+		if !strings.HasPrefix(e.Note, "task ignores TERM") {
+			return nil
+		}
+		return awaitOutput(ctx, s.Target.Master(), "kill-stubborn", "ignored")
+	}
+	return runUsual(ctx, c, s, opts)
+}
+
+// The commands of f12 go by the clock. These go by what has been checked, so that a slow machine changes nothing: the
+// first check finds no file, which is made then, and removed or left when a check has found it.
+const (
+	checked     = "test -f ok; found=$?; touch asked; test $found = 0 && touch seen; exit $found"
+	untilAsked  = "while ! test -f asked; do sleep 0.1; done; touch ok; "
+	untilSeen   = "while ! test -f seen; do sleep 0.1; done; "
+	healthyOnce = untilAsked + untilSeen + "rm ok; sleep 100"
+	checkedOnce = untilAsked + untilSeen + "sleep 4"
+)
+
 // recordedServer is the HTTP server whose health f12 checks, in its requests; recordedPort is its port.
 const (
-	recordedServer = "python3 -m http.server 31999"
+	recordedServer = "timeout 6 python3 -m http.server 31999"
 	recordedPort   = "31999"
 )
 
-// runWithServer replays f12 with an HTTP server of our own on a free port, where the agent can have it.
-func runWithServer(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
-	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
+// runWithChecks replays f12, where the agent can have it with an HTTP server of our own on a free port, which ends when it has
+// been checked twice.
+func runWithChecks(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
+	opts.Replace = map[string]string{
+		"test -f ok": checked, "touch ok; sleep 4; rm ok; sleep 100": healthyOnce, "sleep 2; touch ok; sleep 4": checkedOnce,
+	}
+	if opts.Binary == "" || can(s.Target)&AgentHost == 0 {
 		return runUsual(ctx, c, s, opts)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -196,10 +296,8 @@ func runWithServer(ctx context.Context, c Case, s *Session, opts RunOptions) ([]
 	if err := errors.Join(err, listener.Close()); err != nil {
 		return nil, fmt.Errorf("conformance: no free port: %w", err)
 	}
-	opts.Replace = map[string]string{
-		recordedServer: fmt.Sprintf("env %s=127.0.0.1:%s '%s'", ServerVariable, port, opts.Binary),
-		recordedPort:   port,
-	}
+	opts.Replace[recordedServer] = fmt.Sprintf("env %s=127.0.0.1:%s '%s'", ServerVariable, port, opts.Binary)
+	opts.Replace[recordedPort] = port
 	return runUsual(ctx, c, s, opts)
 }
 
@@ -225,8 +323,8 @@ func runWithMountDisk(ctx context.Context, c Case, s *Session, opts RunOptions) 
 
 // compareProbe compares what the probe wrote down during f14.
 func compareProbe(_ context.Context, c Case, s *Session, opts RunOptions) ([]Row, error) {
-	if opts.Binary == "" || s.Target.Control() == nil || s.Target.Control().WorkDir("localhost") == "" {
-		return nil, fmt.Errorf("needs an executor on the agent's host: %w", errors.ErrUnsupported)
+	if opts.Binary == "" {
+		return nil, fmt.Errorf("needs a system on which the tests can be an executor: %w", errors.ErrUnsupported)
 	}
 	recorded, err := os.ReadFile(filepath.Join(opts.Captures, c.Name+".json"))
 	if err != nil {

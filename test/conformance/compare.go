@@ -42,6 +42,8 @@ type comparer struct {
 	anyAmounts bool
 	// shared ignores what snapshots say about frameworks that the replay has not met.
 	shared bool
+	// roles are those that the recording names; nil for all.
+	roles map[string]bool
 	// restore puts recorded texts in the place of those that the target was given instead.
 	restore *strings.Replacer
 	out     []Difference
@@ -100,7 +102,7 @@ func show(v any) string {
 // cost says how much two values differ, without any effect: 0 if they do not, and the more text is
 // different the more.
 func (c *comparer) cost(want, got any, key string) int {
-	dry := &comparer{ids: c.ids, anyAmounts: c.anyAmounts, shared: c.shared, restore: c.restore}
+	dry := &comparer{ids: c.ids, anyAmounts: c.anyAmounts, shared: c.shared, roles: c.roles, restore: c.restore}
 	dry.compare(want, got, "$", key)
 	cost := 0
 	for _, d := range dry.out {
@@ -112,7 +114,7 @@ func (c *comparer) cost(want, got any, key string) int {
 // compare reports how got differs from want. key is the key under which the values are found.
 func (c *comparer) compare(want, got any, path, key string) {
 	if timeKeys[key] || hostKeys[key] {
-		c.compareShape(want, got, path, timeKeys[key])
+		c.compareShape(want, got, path, key, timeKeys[key])
 		return
 	}
 	if kind(want) != kind(got) {
@@ -153,7 +155,7 @@ func sameNumber(a, b json.Number) bool {
 }
 
 // compareShape compares types, the keys of objects, and whether times are zero.
-func (c *comparer) compareShape(want, got any, path string, zero bool) {
+func (c *comparer) compareShape(want, got any, path, key string, zero bool) {
 	if kind(want) != kind(got) {
 		c.report(path, KindType, kind(want), fmt.Sprintf("%s %s", kind(got), show(got)))
 		return
@@ -166,13 +168,15 @@ func (c *comparer) compareShape(want, got any, path string, zero bool) {
 			g, inGot := got[k]
 			switch {
 			case !inGot:
-				c.report(path+"."+k, KindMissing, w, "")
+				if c.expectable(key, k, w) {
+					c.report(path+"."+k, KindMissing, w, "")
+				}
 			case !inWant:
-				if !c.foreignKey(k) {
+				if !c.foreignKey(k) && c.expectable(key, k, g) {
 					c.report(path+"."+k, KindExtra, "", g)
 				}
 			default:
-				c.compareShape(w, g, path+"."+k, zero)
+				c.compareShape(w, g, path+"."+k, k, zero)
 			}
 		}
 	case json.Number:
@@ -207,9 +211,15 @@ func (c *comparer) compareObject(want, got map[string]any, path, key string) {
 		at := path + "." + k
 		switch {
 		case !inGot:
-			c.report(at, KindMissing, w, "")
+			if c.expectable(key, k, w) {
+				c.report(at, KindMissing, w, "")
+			}
 		case !inWant:
-			c.report(at, KindExtra, "", g)
+			if c.expectable(key, k, g) && !(c.shared && key == "flags") {
+				c.report(at, KindExtra, "", g)
+			}
+		case c.shared && key == "flags": // whose values are the operator's choice
+			c.compareShape(w, g, at, k, false)
 		default:
 			c.compare(w, g, at, inside(key, k))
 		}
@@ -236,9 +246,7 @@ func (c *comparer) translateKeys(want map[string]any) map[string]any {
 }
 
 func (c *comparer) compareList(want, got []any, path, key string) {
-	if c.shared {
-		got = slices.DeleteFunc(slices.Clone(got), c.foreign)
-	}
+	want, got = c.recordedOurs(want), c.ours(got)
 	if key == "flags" || key == "metrics" {
 		c.compareNamed(want, got, path, key)
 		return
@@ -280,13 +288,15 @@ func (c *comparer) compareNamed(want, got []any, path, key string) {
 		_, inGot := g[name]
 		switch {
 		case !inGot:
-			c.report(at, KindMissing, w[name], "")
+			if c.expectable(key, name, w[name]) {
+				c.report(at, KindMissing, w[name], "")
+			}
 		case !inWant:
-			if !c.foreignKey(name) {
+			if !c.foreignKey(name) && c.expectable(key, name, g[name]) && !(c.shared && key == "flags") {
 				c.report(at, KindExtra, "", g[name])
 			}
-		case key == "metrics":
-			c.compareShape(w[name], g[name], at, false)
+		case key == "metrics" || c.shared && key == "flags":
+			c.compareShape(w[name], g[name], at, name, false)
 		default:
 			c.compare(w[name], g[name], at, name)
 		}

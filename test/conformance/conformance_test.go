@@ -10,19 +10,21 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mesokit/mesokit/test/real"
 )
 
 var (
-	remote = flag.String("master", "", "host:port of the leading master of a Mesos to test instead of the embedded cluster")
+	mesos  = real.Flags(flag.CommandLine)
 	unlike = flag.Bool("any-amounts", false, "the agents of that Mesos have other resources than the recorded one")
-	only   = flag.String("case", "", "run only the groups that have a case with this prefix, such as f04")
+	only   = flag.String("case", "", "run only the groups that have a case with one of these prefixes, such as f04,f12")
 )
 
 // TestConformance replays all captures to the embedded cluster, or to the Mesos that -master names.
 func TestConformance(t *testing.T) {
 	var groups [][]Case
 	for _, g := range Groups() {
-		if slices.ContainsFunc(g, func(c Case) bool { return strings.HasPrefix(c.Name, *only) && (*only != "" || !c.Pending) }) {
+		if slices.ContainsFunc(g, wanted) {
 			groups = append(groups, g)
 		}
 	}
@@ -32,11 +34,13 @@ func TestConformance(t *testing.T) {
 	}
 	start, width := startEmbedded, 6 // groups mostly wait
 	options := Options{Pace: DefaultPace, Slack: 10 * time.Second}
-	if *remote != "" {
-		start = func(context.Context, *testing.T, Setup) (Target, error) { return Remote(*remote), nil }
+	if mesos.Master != "" {
+		start = func(ctx context.Context, t *testing.T, _ Setup) (Target, error) {
+			return Remote(ctx, mesos, t.TempDir())
+		}
 		width = 1 // they would take each other's offers
 		options.Shared, options.AnyAmounts = true, *unlike
-		known = aboutRecordings(known)
+		known = ofOthers(known, mesos.Embedded())
 	}
 	rows, notRun, ran := runAll(t, groups, start, options, width)
 	verdict := Judge(rows, known, ran)
@@ -57,12 +61,20 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// aboutRecordings picks the known differences that any Mesos may have: those in which a capture shows
-// what chance or its surroundings brought about.
-func aboutRecordings(known []Known) []Known {
+// wanted says whether a case is to be run.
+func wanted(c Case) bool {
+	if *only == "" {
+		return !c.Pending
+	}
+	return slices.ContainsFunc(strings.Split(*only, ","), func(prefix string) bool { return strings.HasPrefix(c.Name, prefix) })
+}
+
+// ofOthers picks the known differences that a Mesos of somebody else may have: those in which a capture shows what chance
+// or its surroundings brought about, and if it is an embedded one its own.
+func ofOthers(known []Known, embedded bool) []Known {
 	var picked []Known
 	for _, k := range known {
-		if k.Area == "recording" {
+		if k.Area == "recording" || embedded {
 			k.Sometimes = true
 			picked = append(picked, k)
 		}

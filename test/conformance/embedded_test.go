@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,6 +62,17 @@ func sandboxes(t *testing.T) (string, error) {
 
 func (e *embedded) Control() Control { return e }
 
+func (e *embedded) Can() Need {
+	can := RestartAgent | RenewAgent | AgentHost
+	if e.setup.Masters > 1 {
+		can |= SecondMaster
+	}
+	if e.zooKeeper != "" {
+		can |= ZooKeeper
+	}
+	return can
+}
+
 func (e *embedded) KillAgent(ctx context.Context, hostname string) error {
 	a, err := e.Agent(hostname)
 	if err != nil {
@@ -112,22 +122,11 @@ func (e *embedded) Follower(context.Context) (string, error) {
 }
 
 func (e *embedded) ZooKeeperNodes(context.Context) (map[string]string, error) {
-	if e.zooKeeper == "" {
-		return nil, fmt.Errorf("needs a real ZooKeeper (build with the tag zookeeper): %w", errors.ErrUnsupported)
-	}
 	return readNodes(e.zooKeeper)
 }
 
-func (e *embedded) AgentAddress(hostname string) string {
-	a, err := e.Agent(hostname)
-	if err != nil {
-		return ""
-	}
-	return a.Address
-}
-
 func (e *embedded) WorkDir(hostname string) string {
-	if e.AgentAddress(hostname) == "" {
+	if _, err := e.Agent(hostname); err != nil {
 		return ""
 	}
 	return filepath.Join(e.dir, "agent-1")

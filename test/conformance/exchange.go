@@ -135,6 +135,9 @@ func (r *replay) ours(key string, v any, missing *[]string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
+	if host, known := r.hosts[s]; known && (key == "hostname" || key == "ip") {
+		return host, true
+	}
 	return r.ids.translate(key, r.replaceTexts(false).Replace(s), missing), true
 }
 
@@ -195,6 +198,7 @@ func (r *replay) chooseOffers(e *Exchange, recorded []string) (ids []any, proble
 	for i, o := range chosen {
 		o.used = true
 		add(o.id)
+		r.filters[o.agent] = filter{time.Now(), e.At, refused(e.Request.Body)}
 		if i < len(needed) {
 			r.ids.agree(needed[i].id, o.id, true)
 		}
@@ -206,6 +210,17 @@ func (r *replay) chooseOffers(e *Exchange, recorded []string) (ids []any, proble
 		})
 	}
 	return ids, ""
+}
+
+// refused is how many seconds a call wants nothing more of what it leaves.
+func refused(body any) float64 {
+	for _, call := range []string{"accept", "decline"} {
+		if n, ok := get(body, call, "filters", "refuse_seconds").(json.Number); ok {
+			f, _ := n.Float64()
+			return f
+		}
+	}
+	return 5 // Mesos' default
 }
 
 // meetHeaders learns the ids that come in headers.

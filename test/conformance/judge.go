@@ -113,7 +113,7 @@ func (j *judge) addAll(e *Exchange, event string, differences []Difference) {
 
 func (j *judge) comparer() *comparer {
 	return &comparer{
-		ids: j.ids, commit: true, anyAmounts: j.r.opts.AnyAmounts, shared: j.r.opts.Shared, restore: j.r.replaceTexts(true),
+		ids: j.ids, commit: true, anyAmounts: j.r.opts.AnyAmounts, shared: j.r.opts.Shared, roles: rolesIn(j.r.timeline), restore: j.r.replaceTexts(true),
 	}
 }
 
@@ -163,7 +163,7 @@ func (j *judge) response(e *Exchange) {
 		want, wantOK := e.Response.Body.(map[string]any)
 		got, gotOK := res.body.(map[string]any)
 		if wantOK && gotOK {
-			c.compareShape(c.translateKeys(want), got, "$", false)
+			c.compareShape(c.translateKeys(want), got, "$", "metrics", false)
 			j.addAll(e, "", c.out)
 			return
 		}
@@ -179,7 +179,7 @@ func (j *judge) pair(s *stream, pairs []pairing, i int) {
 	case p.got == nil:
 		j.add(e, p.want.Label(), "", KindMissing, show(p.want.value), "")
 	case p.want == nil:
-		if p.got.typ == "RESCIND" && (besideRescind(pairs, i) || s.ofLostAgent(p.got, pairs)) {
+		if p.got.typ == "RESCIND" && (besideRescind(pairs, i) || s.ofLostAgent(p.got, pairs) || s.ofEarlyOffer(p.got)) {
 			return // one recorded offer may be several of the target's
 		}
 		j.add(e, p.got.Label(), "", KindExtra, "", show(p.got.value))
@@ -218,6 +218,12 @@ func (s *stream) ofLostAgent(rescind *event, pairs []pairing) bool {
 	return o != nil && slices.ContainsFunc(pairs, func(p pairing) bool {
 		return p.want != nil && p.got != nil && p.got.typ == "FAILURE" && text(p.got.value, "failure", "agent_id", "value") == o.agent
 	})
+}
+
+// ofEarlyOffer says whether a rescinded offer is one that came because all took longer than in the recording.
+func (s *stream) ofEarlyOffer(rescind *event) bool {
+	o := s.offers.byID[text(rescind.value, "rescind", "offer_id", "value")]
+	return o != nil && o.early
 }
 
 // besideRescind says whether a rescinded offer came together with one that was recorded.

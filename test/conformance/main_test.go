@@ -26,8 +26,11 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if address := os.Getenv(ServerVariable); address != "" {
-		fmt.Fprintln(os.Stderr, RunServer(address))
-		os.Exit(1)
+		status, err := RunServer(address)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(status)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -14,6 +14,7 @@ type offer struct {
 	kinds               []any // its resources without their values
 	used                bool
 	rescinded           bool
+	early               bool // it came because all took longer than in the recording
 }
 
 func offersIn(event any) []*offer {

@@ -85,7 +85,7 @@ func TestTheProbeDoesWhatTheRecordedExecutorDid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := NewSession(Remote("")).CompareTranscript("f14_executor_side", recorded, got, map[string]string{work: recordedWorkDir})
+	rows, err := NewSession(plain("")).CompareTranscript("f14_executor_side", recorded, got, map[string]string{work: recordedWorkDir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,15 +164,12 @@ func TestNodesOfZooKeeperAreCompared(t *testing.T) {
 func TestCasesThatNeedPowerAreNotRunWithoutIt(t *testing.T) {
 	for _, group := range Groups() {
 		for _, c := range group {
-			if !c.Control && !strings.HasPrefix(c.Name, "f14") {
+			if c.Needs == 0 {
 				continue
 			}
-			for _, target := range []Target{Remote("127.0.0.1:1"), powerless{}} {
+			for _, target := range []Target{plain("127.0.0.1:1"), powerless{}} {
 				rows, notRun, err := RunGroup(t.Context(), []Case{c}, target, RunOptions{Captures: "../captures"})
-				if (c.Name == "f16_agent_loss" || c.Name == "f22_agent_new_id") && target.Control() != nil {
-					continue // it would be found out only on the way
-				}
-				if len(rows) > 0 || len(notRun) != 1 || notRun[0].Case != c.Name || err != nil {
+				if len(rows) > 0 || len(notRun) != 1 || notRun[0] != (NotRun{c.Name, c.Needs.String()}) || err != nil {
 					t.Errorf("%s at %T: rows %v, not run %v, error %v", c.Name, target, rows, notRun, err)
 				}
 			}
@@ -181,7 +178,7 @@ func TestCasesThatNeedPowerAreNotRunWithoutIt(t *testing.T) {
 }
 
 type powerless struct {
-	Remote
+	plain
 	Uncontrolled
 }
 

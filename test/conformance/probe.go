@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/recordio"
@@ -29,9 +31,6 @@ const ServerVariable = "CONFORMANCE_HTTP_SERVER"
 // LingerVariable is set for a process that shall be the executor of f23.
 const LingerVariable = "CONFORMANCE_LINGER"
 
-// recordedLinger is how the executor of f23 was started, in its requests.
-const recordedLinger = "exec python3 /work/steering/tools/record2.py --linger"
-
 // RunLinger is the executor of f23: its tasks end by themselves, and it stays until it is shut down.
 func RunLinger(ctx context.Context) error {
 	p := newProbe()
@@ -39,11 +38,23 @@ func RunLinger(ctx context.Context) error {
 	return p.run(ctx)
 }
 
-// RunServer answers every request at an address, until it is killed.
-func RunServer(address string) error {
+// RunServer answers two requests at an address, and returns 124, the exit status of the recorded server, which was ended by
+// timeout.
+func RunServer(address string) (status int, err error) {
 	server := &http.Server{Addr: address, ReadHeaderTimeout: 10 * time.Second}
+	server.SetKeepAlivesEnabled(false)
+	var answered atomic.Int32
+	ended := make(chan error, 1)
+	server.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed && answered.Add(1) == 2 {
+			go func() { ended <- server.Shutdown(context.Background()) }()
+		}
+	}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	return server.ListenAndServe()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return 1, err
+	}
+	return 124, <-ended
 }
 
 // recordedProbe is how f14 was recorded, in its requests.

@@ -28,6 +28,9 @@ type Options struct {
 	// Replace maps recorded texts in requests (parts of texts, such as a command, and whole
 	// numbers, such as a port) to those to send instead.
 	Replace map[string]string
+	// Ready is called before a request, and returns when the target is as the recorded one was then, where no event
+	// tells that.
+	Ready func(ctx context.Context, e *Exchange) error
 	// Base is sent requests instead of the target's master, if it is set (host:port).
 	Base string
 }
@@ -62,6 +65,9 @@ type replay struct {
 	streams  []*stream
 	results  map[*Exchange]*result
 	outside  map[string]bool // ids that the recorded server gave out
+
+	hosts   map[string]string // recorded names and addresses of hosts to those of the target
+	filters map[string]filter // by the target's id of an agent, the latest
 
 	arrivals chan arrival
 	answers  chan answer // to a request that is still being sent
@@ -100,6 +106,7 @@ func (s *Session) Run(ctx context.Context, c *Capture, opts Options) ([]Row, err
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		hosts: make(map[string]string), filters: make(map[string]filter),
 		ids: s.ids.clone(), known: s.ids.clone(), timeline: c.timeline(), results: make(map[*Exchange]*result),
 		arrivals: make(chan arrival), answers: make(chan answer, 1), stop: make(chan struct{}),
 	}
@@ -165,6 +172,11 @@ func (r *replay) run(ctx context.Context) error {
 		}
 		if r.quiet(e, i) {
 			r.compareLedgers(e)
+		}
+		if r.opts.Ready != nil {
+			if err := r.opts.Ready(ctx, e); err != nil {
+				return fmt.Errorf("before %s: %w", e.Label(), err)
+			}
 		}
 		if e.Request == nil {
 			if err := r.act(ctx, e, last); err != nil {
@@ -374,7 +386,7 @@ func (r *replay) arrive(ctx context.Context, a arrival) error {
 		s.end(a.err)
 		return nil
 	}
-	if len(r.opts.Replace) > 0 {
+	if len(r.opts.Replace)+len(r.hosts) > 0 {
 		restore := r.replaceTexts(true)
 		a.value = transform(a.value, "", func(_ string, v any) (any, bool) {
 			s, ok := v.(string)
@@ -403,7 +415,8 @@ func (r *replay) take(ctx context.Context, s *stream, value any) error {
 		offers := offersIn(value)
 		s.offers.add(offers...)
 		for _, o := range offers {
-			r.meetAgent(s, o)
+			r.meetAgent(ctx, s, o)
+			o.early = r.tooEarly(o)
 		}
 		return nil
 	case ev.typ == "RESCIND":
@@ -428,22 +441,69 @@ func (r *replay) take(ctx context.Context, s *stream, value any) error {
 }
 
 // meetAgent lets the agent of an offer stand for a recorded one: that of the same host name, or the
-// next that has none yet.
-func (r *replay) meetAgent(s *stream, o *offer) {
+// next that has none yet. The agent that can be killed stands for the one that is killed.
+func (r *replay) meetAgent(ctx context.Context, s *stream, o *offer) {
 	if r.ids.back[o.agent] != "" {
 		return
 	}
+	controlled := ""
+	if c := r.target.Control(); c != nil {
+		controlled = c.ControlledAgent(ctx)
+	}
 	var free []*offer
 	for _, rec := range s.recOffers.offers {
-		if r.ids.there[rec.agent] == "" {
+		if r.ids.there[rec.agent] == "" && (controlled == "" || r.killed() == "" || (rec.hostname == r.killed()) == (o.agent == controlled)) {
 			free = append(free, rec)
 		}
 	}
+	defer func() {
+		for _, rec := range s.recOffers.offers {
+			if r.ids.there[rec.agent] == o.agent {
+				r.meetHost(rec, o)
+			}
+		}
+	}()
 	if i := slices.IndexFunc(free, func(rec *offer) bool { return rec.hostname == o.hostname }); i >= 0 {
 		r.ids.agree(free[i].agent, o.agent, true)
 	} else if len(free) > 0 {
 		r.ids.agree(free[0].agent, o.agent, true)
 	}
+}
+
+// killed is the host name of the agent that is killed in the recording; empty if none is.
+func (r *replay) killed() string {
+	for _, e := range r.timeline {
+		if name, ok := strings.CutPrefix(e.Note, "agent "); ok && e.Request == nil {
+			if name, _, ok := strings.Cut(name, " killed"); ok {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// meetHost notes what the target calls the host of a recorded agent.
+func (r *replay) meetHost(rec, o *offer) {
+	ip := func(o *offer) string { return text(o.look, "url", "address", "ip") }
+	for from, to := range map[string]string{rec.hostname: o.hostname, ip(rec): ip(o)} {
+		if _, known := r.hosts[from]; !known && from != "" && to != "" && from != to {
+			r.hosts[from] = to
+		}
+	}
+}
+
+// A filter is how long a framework wants nothing more of an agent.
+type filter struct {
+	at       time.Time // when it was set
+	recorded float64   // the same in the recording
+	length   float64   // in seconds
+}
+
+// tooEarly says whether an offer came because a filter expired before the replay was where the recording was when it
+// had not expired yet: the target is slower than the recorded one.
+func (r *replay) tooEarly(o *offer) bool {
+	f, ok := r.filters[o.agent]
+	return ok && time.Since(f.at) >= seconds(f.length) && r.horizon-f.recorded < f.length
 }
 
 // finish waits for what was recorded after the last request and for the end of the streams.
@@ -475,6 +535,11 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // numbers only and are left alone.
 func (r *replay) replaceTexts(back bool) *strings.Replacer {
 	var pairs []string
+	if back {
+		for from, to := range r.hosts { // as texts name an agent: … at slave(1)@10.0.0.5:5051 (host)
+			pairs = append(pairs, "("+to+")", "("+from+")")
+		}
+	}
 	for from, to := range r.opts.Replace {
 		if _, err := strconv.Atoi(from); err == nil {
 			continue

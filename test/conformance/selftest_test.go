@@ -44,13 +44,21 @@ func load(t *testing.T, file string) *Capture {
 	return c
 }
 
+// plain is a target known by its address alone.
+type plain string
+
+func (p plain) Master() string { return string(p) }
+func (plain) Control() Control { return nil }
+func (plain) Close() error     { return nil }
+
 // obedient is a target that does as told, which in a recording changes nothing.
 type obedient struct {
-	Remote
+	plain
 	Uncontrolled
 }
 
 func (o obedient) Control() Control                                { return o }
+func (obedient) Can() Need                                         { return RestartAgent | RenewAgent }
 func (obedient) KillAgent(context.Context, string) error           { return nil }
 func (obedient) StartAgent(context.Context, string) error          { return nil }
 func (obedient) RetireAgent(context.Context, string) error         { return nil }
@@ -67,7 +75,7 @@ func replayTo(t *testing.T, recording, played *Capture, opts Options) ([]Row, *s
 	t.Helper()
 	opts.Slack = 2 * time.Second
 	server := play(t, played)
-	rows, err := NewSession(obedient{Remote: Remote(strings.TrimPrefix(server.URL, "http://"))}).
+	rows, err := NewSession(obedient{plain: plain(strings.TrimPrefix(server.URL, "http://"))}).
 		Run(t.Context(), recording, opts)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // A Target is a Mesos to which captures are replayed.
@@ -16,9 +17,42 @@ type Target interface {
 	Close() error
 }
 
-// Control is power over a cluster. Whatever a target cannot do returns errors.ErrUnsupported; the
-// cases that need it are reported as not run.
+// A Need is something that a case needs of a target beside its master.
+type Need uint
+
+// What cases need.
+const (
+	RestartAgent Need = 1 << iota // an agent that can be killed and started again
+	RenewAgent                    // an agent that can be started under a new id, and one more
+	AgentHost                     // the agent's work directory on this host, and programs of ours there
+	SecondMaster                  // a master that does not lead
+	ZooKeeper                     // what the masters keep in ZooKeeper
+)
+
+// whatItTakes says how a remote target gets what a case needs.
+var whatItTakes = map[Need]string{
+	RestartAgent: "an agent to kill: -agent-pid and -agent-work-dir, or -control",
+	RenewAgent:   "an agent to retire: -agent-pid and -agent-work-dir",
+	AgentHost:    "an agent on this host: -agent-work-dir",
+	SecondMaster: "a second master: -zk",
+	ZooKeeper:    "a ZooKeeper: -zk, or for the embedded cluster the build tag zookeeper",
+}
+
+// String says what is needed.
+func (n Need) String() string {
+	var needs []string
+	for bit := RestartAgent; bit <= ZooKeeper; bit <<= 1 {
+		if n&bit != 0 {
+			needs = append(needs, whatItTakes[bit])
+		}
+	}
+	return "needs " + strings.Join(needs, "; ")
+}
+
+// Control is power over a cluster. Cases that need what it cannot do are reported as not run.
 type Control interface {
+	// Can lists what can be done.
+	Can() Need
 	// KillAgent ends the agent of that host name at once, without a word to the master, as
 	// SIGKILL does. Its executors go on.
 	KillAgent(ctx context.Context, hostname string) error
@@ -32,8 +66,8 @@ type Control interface {
 	StartAgentWithNewID(ctx context.Context, hostname string) error
 	// AddAgent starts one more agent like the first.
 	AddAgent(ctx context.Context) error
-	// AgentAddress is the host:port of an agent's endpoints; empty if there is no such agent.
-	AgentAddress(hostname string) string
+	// ControlledAgent is the id of the agent that can be killed, if there is only one such; else empty.
+	ControlledAgent(ctx context.Context) string
 	// WorkDir is the work directory of an agent, if it is on this host; empty if it is not.
 	WorkDir(hostname string) string
 	// Follower is the host:port of a master that does not lead.
@@ -44,6 +78,9 @@ type Control interface {
 
 // Uncontrolled is a Control that can do nothing, for embedding.
 type Uncontrolled struct{}
+
+// Can is nothing.
+func (Uncontrolled) Can() Need { return 0 }
 
 // KillAgent is not supported.
 func (Uncontrolled) KillAgent(context.Context, string) error { return errors.ErrUnsupported }
@@ -60,8 +97,8 @@ func (Uncontrolled) StartAgentWithNewID(context.Context, string) error { return 
 // AddAgent is not supported.
 func (Uncontrolled) AddAgent(context.Context) error { return errors.ErrUnsupported }
 
-// AgentAddress knows no agent.
-func (Uncontrolled) AgentAddress(string) string { return "" }
+// ControlledAgent is none in particular.
+func (Uncontrolled) ControlledAgent(context.Context) string { return "" }
 
 // WorkDir knows no agent.
 func (Uncontrolled) WorkDir(string) string { return "" }
@@ -73,15 +110,3 @@ func (Uncontrolled) Follower(context.Context) (string, error) { return "", error
 func (Uncontrolled) ZooKeeperNodes(context.Context) (map[string]string, error) {
 	return nil, errors.ErrUnsupported
 }
-
-// Remote is a Mesos that somebody else runs, known by the host:port of its leading master.
-type Remote string
-
-// Master returns the address itself.
-func (r Remote) Master() string { return string(r) }
-
-// Control is nil: nothing is known about a remote Mesos.
-func (Remote) Control() Control { return nil }
-
-// Close does nothing.
-func (Remote) Close() error { return nil }
