@@ -167,7 +167,6 @@ func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent
 		Before:       before,
 		WorkDir:      filepath.Join(c.dir, "agent-"+strconv.Itoa(h.n)),
 		Checkpoint:   c.checkpointOf(h.n, cfg),
-		Hostname:     cmp.Or(cfg.Hostname, "localhost"),
 		Resources:    h.resources,
 		Role:         cfg.Role,
 		ResourceList: cfg.disks(),
@@ -183,7 +182,6 @@ func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent
 		Runner: cfg.Runner,
 		Seed:   c.cfg.seedOf(h.n + h.restarts<<20),
 	}
-	h.control(&config)
 	if cfg.Simulated {
 		if cfg.Address != "" {
 			return nil, fmt.Errorf("cluster: a simulated agent has no address of its own; leave out %q", cfg.Address)
@@ -191,6 +189,7 @@ func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent
 		if err := c.simulate(ctx, &config); err != nil {
 			return nil, err
 		}
+		h.hostname = cmp.Or(cfg.Hostname, simulatedHostname(h.n))
 	} else {
 		if config.Logger, config.LogFile, err = c.logs.agent(config.Logger, h.n); err != nil {
 			return nil, err
@@ -202,6 +201,8 @@ func (c *Cluster) startAgent(ctx context.Context, h *handle, before *agent.Agent
 			config.Engine = c.shared.engine
 		}
 	}
+	config.Hostname = h.hostname
+	h.control(&config)
 	a, err := agent.New(c.guard.agent(config))
 	if err != nil {
 		err = fmt.Errorf("cluster: %w", err)

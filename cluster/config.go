@@ -91,10 +91,12 @@ type Config struct {
 
 // AgentConfig describes one agent. The zero value has the resources of this machine.
 type AgentConfig struct {
-	// Hostname that the agent advertises; empty means localhost.
+	// Hostname that the agent advertises. Empty means one that no other agent of the cluster has, and that leads to it: localhost for the first,
+	// 127.0.0.n for the n-th, where it listens then. Systems that have only 127.0.0.1, such as macOS, get localhost in another spelling, as case does
+	// not matter in names. Simulated agents, which share an address, are called agentn.localhost, which browsers and curl know.
 	Hostname string `json:"hostname,omitempty"`
 
-	// Address is where the agent listens; empty means a free port of 127.0.0.1.
+	// Address is where the agent listens, such as 127.0.0.1:5051; empty means a free port at loopback.
 	Address string `json:"address,omitempty"`
 
 	// Resources in the syntax of the flag of mesos-agent, such as

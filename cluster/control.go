@@ -1,12 +1,10 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +52,8 @@ type handle struct {
 	cluster   *Cluster
 	wire      *link.Wire
 	cfg       AgentConfig
-	n         int                      // names the work directory
+	n         int // names the work directory
+	hostname  string
 	restarts  int                      // with new ids
 	resources string                   // those of cfg, with ports
 	address   string                   // where the agent before this one listened; empty if there was none
@@ -79,14 +78,6 @@ func (h *handle) control(cfg *agent.Config) {
 	h.names.Store(&[]string{cfg.Hostname})
 	cfg.Wire = h.wire
 	cfg.Middleware = h.cluster.faults.Agent(func() []string { return *h.names.Load() })
-}
-
-// listen listens where the agent has its place.
-func (h *handle) listen(ctx context.Context) (net.Listener, error) {
-	if h.address != "" {
-		return h.cluster.listenAgain(ctx, h.address)
-	}
-	return h.cluster.cfg.Listen(ctx, cmp.Or(h.cfg.Address, "127.0.0.1:0"))
 }
 
 // Faults returns the rules by which faults are played to the clients of the cluster; see package fault. They can be
@@ -244,7 +235,7 @@ func (a *Agent) RestartWithNewID(ctx context.Context) (*Agent, error) {
 	if err := a.Retire(); err != nil {
 		return nil, err
 	}
-	h := &handle{cluster: c, cfg: a.cfg, n: a.n, restarts: a.restarts + 1, resources: a.resources, ports: a.ports}
+	h := &handle{cluster: c, cfg: a.cfg, n: a.n, hostname: a.hostname, restarts: a.restarts + 1, resources: a.resources, ports: a.ports}
 	if !a.cfg.Simulated {
 		h.address = a.Address
 	}

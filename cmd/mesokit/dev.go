@@ -17,6 +17,7 @@ import (
 type devOptions struct {
 	agents     int
 	port       int
+	agentPort  int
 	resources  string
 	attributes string
 	dir        string
@@ -45,6 +46,7 @@ find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temp
 chooses among several. The file holds a token too, without which nobody controls the cluster, and only you can read it.`,
 		Example: `  mesokit dev --agents 3 --agent-resources 'cpus:4;mem:4096' --agent-attributes 'rack:r1'
   mesokit dev --port 0 --json
+  mesokit dev --agent-port 5051
   mesokit dev --masters 3 --zk zk://127.0.0.1:2181/mesos --state-dir ~/.local/state/mesos
   mesokit dev agent partition S0
   mesokit dev fault add call answer status=503 type=ACCEPT count=2`,
@@ -57,6 +59,7 @@ chooses among several. The file holds a token too, without which nobody controls
 	f := cmd.Flags()
 	f.IntVar(&o.agents, "agents", 1, "number of agents")
 	f.IntVar(&o.port, "port", 5050, "port of the master; 0 for a free one")
+	f.IntVar(&o.agentPort, "agent-port", 0, "port of the first agent, such as 5051, where some tools look for one; 0 for a free one")
 	f.StringVar(&o.resources, "agent-resources", "", "resources of each agent, as mesos-agent --resources; what is not named is detected")
 	f.StringVar(&o.attributes, "agent-attributes", "", "attributes of each agent, as mesos-agent --attributes")
 	f.BoolVar(&o.ownUser, "no-switch-user", false, "run all tasks as the user of this process, whatever user they name, as mesos-agent --no-switch_user")
@@ -84,6 +87,12 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 	if _, err := resources.ParseAttributes(o.attributes); err != nil {
 		return usagef("--agent-attributes %q: %w", o.attributes, err)
 	}
+	if o.agentPort < 0 || o.agentPort > 65535 {
+		return usagef("--agent-port %d: want 0 to 65535", o.agentPort)
+	}
+	if o.agentPort > 0 && o.agents == 0 {
+		return usagef("--agent-port %d: there are no --agents", o.agentPort)
+	}
 	cfg := cluster.Config{
 		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
 		Agents:  cluster.Agents(o.agents, cluster.AgentConfig{Resources: o.resources, Attributes: o.attributes}),
@@ -91,6 +100,9 @@ func runDev(cmd *cobra.Command, o devOptions) error {
 		LogDir:  o.logDir,
 
 		NoSwitchUser: o.ownUser,
+	}
+	if o.agentPort > 0 {
+		cfg.Agents[0].Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.agentPort))
 	}
 	var err error
 	if cfg.Security, err = o.security.config(); err != nil {

@@ -167,11 +167,17 @@ func TestDevTellsWhereItIsInOneLine(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	ctx, stop := context.WithCancel(t.Context())
 	r, w := io.Pipe()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, agentPort, _ := net.SplitHostPort(free.Addr().String())
+	free.Close()
 	var stderr bytes.Buffer
 	done := make(chan int)
 	go func() {
 		defer w.Close()
-		done <- run(ctx, []string{"dev", "--port", "0", "--agents", "2", "--agent-attributes", "rack:r1", "--json"}, nil, w, &stderr)
+		done <- run(ctx, []string{"dev", "--port", "0", "--agent-port", agentPort, "--agents", "2", "--agent-attributes", "rack:r1", "--json"}, nil, w, &stderr)
 	}()
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
@@ -184,8 +190,11 @@ func TestDevTellsWhereItIsInOneLine(t *testing.T) {
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}
-	if len(d.Agents) != 2 || d.Agents[0].ID == "" || d.Agents[0].Hostname == "" {
-		t.Errorf("%q: want two agents with id and hostname", line)
+	if len(d.Agents) != 2 || d.Agents[0].ID == "" || d.Agents[0].Hostname == "" || d.Agents[0].Hostname == d.Agents[1].Hostname {
+		t.Errorf("%q: want two agents with ids and hostnames of their own", line)
+	}
+	if want := "127.0.0.1:" + agentPort; d.Agents[0].Address != want {
+		t.Errorf("the first agent is at %s, want %s", d.Agents[0].Address, want)
 	}
 	for _, address := range []string{d.Master, d.Agents[0].Address, d.Agents[1].Address} {
 		resp, err := http.Get("http://" + address + "/health")
