@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -355,6 +357,22 @@ func TestAnswerBeyondTheLimitIsRefused(t *testing.T) {
 		if err := client.CallResponse(t.Context(), api, revive(), new(masterpb.Response)); !errors.Is(err, transport.ErrTooLarge) {
 			t.Errorf("chunked %v: %v", chunked, err)
 		}
+	}
+}
+
+func TestAnAnswerThatUnpacksToMoreThanTheLimitIsRefused(t *testing.T) {
+	client, _ := serve(t, transport.Config{Codec: codec.JSON, MaxFrame: 1 << 20}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "gzip" {
+			t.Errorf("Accept-Encoding: %q", r.Header.Get("Accept-Encoding"))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = z.Write(bytes.Repeat([]byte(" "), 16<<20))
+		_ = z.Close()
+	})
+	if err := client.CallResponse(t.Context(), api, revive(), new(masterpb.Response)); !errors.Is(err, transport.ErrTooLarge) {
+		t.Errorf("got %v", err)
 	}
 }
 

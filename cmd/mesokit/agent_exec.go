@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ run as it is. Ending exec kills the command.`,
 	f.BoolVarP(&e.stdin, "interactive", "i", false, "give the command the standard input of exec")
 	f.BoolVarP(&e.tty, "tty", "t", false, "give the command a terminal of the kind that $TERM says; implies --interactive")
 	f.StringVarP(&e.user, "user", "u", "", "user that runs it (default: that of the task)")
-	f.StringArrayVarP(&e.env, "env", "e", nil, "environment variable NAME=VALUE; may be repeated")
+	f.StringArrayVarP(&e.env, "env", "e", nil, envUsage)
 	return cmd
 }
 
@@ -86,18 +85,9 @@ func (e *execOptions) command(args []string) (*mesospb.CommandInfo, error) {
 	if kind := os.Getenv("TERM"); e.tty && kind != "" {
 		env = append([]string{"TERM=" + kind}, env...) // what --env says comes later and counts
 	}
-	for _, v := range env {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return nil, usagef("--env %q: want NAME=VALUE", v)
-		}
-		if c.Environment == nil {
-			c.Environment = &mesospb.Environment{}
-		}
-		c.Environment.Variables = slices.DeleteFunc(c.Environment.Variables, func(v *mesospb.Environment_Variable) bool { return v.GetName() == name })
-		c.Environment.Variables = append(c.Environment.Variables, &mesospb.Environment_Variable{Name: &name, Value: &value})
-	}
-	return c, nil
+	var err error
+	c.Environment, err = environment(env)
+	return c, err
 }
 
 // containerOf returns the container of a task that runs.

@@ -61,12 +61,9 @@ func openAPI(cmd *cobra.Command) (*apiclient.Client, error) {
 	}
 	cfg.Token = os.Getenv(envToken)
 	if file := flag("token-file"); file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, usagef("--token-file: %w", err)
-		}
-		if cfg.Token = strings.TrimSpace(string(text)); cfg.Token == "" {
-			return nil, usagef("--token-file %s is empty", file)
+		var err error
+		if cfg.Token, err = readSecret("--token-file", file); err != nil {
+			return nil, err
 		}
 	}
 	if user := flag("api-user"); user != "" {

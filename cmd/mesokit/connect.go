@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mesokit/mesokit/client/detector"
+	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
 )
 
@@ -34,7 +36,7 @@ type connection struct {
 // flags adds the flags to a command.
 func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&c.principal, "principal", "", "authenticate as this principal (or $"+envPrincipal+"), with the secret in --secret-file or $"+envSecret)
+	f.StringVar(&c.principal, "principal", "", "principal (or $"+envPrincipal+"); with the secret in --secret-file or $"+envSecret+" it is authenticated")
 	f.StringVar(&c.secretFile, "secret-file", "", "file with nothing but the secret (or $"+envSecretFile+")")
 	f.BoolVar(&c.tls, "tls", false, "masters and agents speak https; not needed where --master is an https URL, or with --ca")
 	f.StringVar(&c.ca, "ca", "", "file with the certificate authorities to trust, in PEM (or $"+envCA+"); default: those of the system")
@@ -84,11 +86,11 @@ func (c *connection) credentials() (transport.Credentials, error) {
 	case strings.Contains(principal, ":"):
 		return nil, usagef("--principal %q: a principal has no colon", principal)
 	case secret == "" && file == "":
-		return nil, usagef("--principal %q needs a secret: put it into a file and name that with --secret-file, or into $%s", principal, envSecret)
+		return nil, nil // a Mesos without authentication takes the principal's name
 	case secret == "":
-		text, err := os.ReadFile(file)
+		text, err := readPrivate("--secret-file", file)
 		if err != nil {
-			return nil, usagef("--secret-file: %w", err)
+			return nil, err
 		}
 		if secret = strings.TrimRight(string(text), "\r\n"); secret == "" {
 			return nil, usagef("--secret-file %s is empty", file)
@@ -110,22 +112,16 @@ func (c *connection) trust(ca string) (*tls.Config, error) {
 			return nil, usagef("--ca %s: no certificate in the file; want PEM", ca)
 		}
 	}
-	if (c.cert == "") != (c.key == "") {
-		return nil, usagef("--client-cert and --client-key go together")
+	pair, err := keyPair("--client-cert", c.cert, "--client-key", c.key)
+	if pair != nil {
+		cfg.Certificates = []tls.Certificate{*pair}
 	}
-	if c.cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil {
-			return nil, usagef("--client-cert %s, --client-key %s: %w", c.cert, c.key, err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
+	return cfg, err
 }
 
 // access is an open connection: what sessions and clients of masters and agents are made with.
 type access struct {
-	principal string // empty without credentials
+	principal string // as which it is authenticated, if there are credentials
 	scheme    string // of addresses without one
 	config    transport.Config
 }
@@ -136,20 +132,35 @@ func (c *connection) connect(master string) (access, error) {
 	if err != nil {
 		return access{}, err
 	}
-	k := access{scheme: scheme, config: cfg}
-	if cfg.Credentials != nil {
-		k.principal = cmp.Or(c.principal, os.Getenv(envPrincipal))
-	}
-	return k, nil
+	return access{scheme: scheme, config: cfg, principal: cmp.Or(c.principal, os.Getenv(envPrincipal))}, nil
 }
 
 // detector finds the masters. warn is told of trouble on the way that may pass.
 func (k access) detector(master string, warn func(line string)) (detector.Detector, error) {
 	d, err := detector.Parse(master, detector.Config{Scheme: k.scheme, Warn: warn})
 	if err != nil {
-		return nil, usagef("--master %q: %w", master, err)
+		return nil, usagef("--master %q: %w", detector.Redacted(master), err)
 	}
 	return d, nil
+}
+
+// refused says what to do about an error by which masters or agents refuse who asks; nothing for other errors.
+func (k access) refused(err error) string {
+	event, told := errors.AsType[*scheduler.EventError](err)
+	forbidden := errors.Is(err, transport.ErrForbidden) || told && strings.Contains(strings.ToLower(event.Error()), "not authorized")
+	switch unknown := errors.Is(err, transport.ErrUnauthorized); {
+	case unknown && k.principal == "":
+		return "name a --principal and a --secret-file, or set $" + envPrincipal + " and $" + envSecret
+	case unknown && k.config.Credentials == nil:
+		return fmt.Sprintf("principal %q needs its secret, in --secret-file or $%s", k.principal, envSecret)
+	case unknown:
+		return fmt.Sprintf("the secret is not that of principal %q: see --secret-file and $%s", k.principal, envSecret)
+	case forbidden && k.principal == "":
+		return "nobody may do that without a --principal; the ACLs of the cluster say who may"
+	case forbidden:
+		return fmt.Sprintf("the ACLs of the cluster do not let principal %q: name another --principal with its --secret-file", k.principal)
+	}
+	return ""
 }
 
 // transport returns a client, which the caller closes.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
@@ -44,11 +43,11 @@ func (s *devSecurity) flags(cmd *cobra.Command) {
 func (s *devSecurity) config() (cluster.Security, error) {
 	cfg := cluster.Security{AuthenticateExecutors: s.executors, Hosts: s.hosts}
 	if s.credentials != "" {
-		text, err := os.ReadFile(s.credentials)
-		if err == nil {
-			cfg.Credentials, err = auth.ParseCredentials(text)
-		}
+		text, err := readPrivate("--credentials", s.credentials)
 		if err != nil {
+			return cfg, err
+		}
+		if cfg.Credentials, err = auth.ParseCredentials(text); err != nil {
 			return cfg, usagef("--credentials %s: %w", s.credentials, err)
 		}
 		cfg.AuthenticateFrameworks, cfg.AuthenticateReadOnly, cfg.AuthenticateReadWrite = true, true, true
@@ -75,22 +74,16 @@ func (s *devSecurity) config() (cluster.Security, error) {
 }
 
 func (s *devSecurity) readTLS(cfg *cluster.Security) error {
+	pair, err := keyPair("--tls-cert", s.cert, "--tls-key", s.key)
 	switch {
-	case (s.cert == "") != (s.key == ""):
-		return usagef("--tls-cert and --tls-key go together")
+	case err != nil:
+		return err
 	case s.ca != "" && s.cert == "":
 		return usagef("--tls-ca is for --tls-cert; without, the cluster has an authority of its own")
 	case !s.tls && s.cert == "" && !s.clientCerts:
 		return nil
 	}
-	cfg.TLS = &cluster.TLS{RequireClientCertificate: s.clientCerts}
-	if s.cert != "" {
-		pair, err := tls.LoadX509KeyPair(s.cert, s.key)
-		if err != nil {
-			return usagef("--tls-cert %s, --tls-key %s: %w", s.cert, s.key, err)
-		}
-		cfg.TLS.Certificate = &pair
-	}
+	cfg.TLS = &cluster.TLS{RequireClientCertificate: s.clientCerts, Certificate: pair}
 	if s.ca != "" {
 		text, err := os.ReadFile(s.ca)
 		if err != nil {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mesokit/mesokit/internal/redact"
 	"github.com/mesokit/mesokit/internal/visible"
 )
 
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	// What commands print has names and messages of others in it. What is to go through as it is, as the output of tasks, asks for visible.Raw.
-	out, errs := visible.NewWriter(stdout, screenOf(stdout).colour), visible.NewWriter(stderr, screenOf(stderr).colour)
+	out, errs := visible.NewWriter(stdout, screenOf(stdout).colour), visible.NewWriter(stderr, screenOf(stderr).colour, redact.Passwords)
 	root.SetOut(out)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
@@ -100,7 +101,12 @@ func newRoot() *cobra.Command {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringP("output", "o", formatText, "output format: text, json or yaml; for tables also wide and name")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkFormat(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := readAddresses(cmd); err != nil {
+			return err
+		}
+		return checkFormat(cmd)
+	}
 	root.AddCommand(newDev(), newDemo(), newDemoExecutor(), newRun(), newScheduler(), newApp(), newStore(), newReplay())
 	root.AddCommand(newMaster(), newAgent(), newBench())
 	root.SetHelpCommand(newHelp())

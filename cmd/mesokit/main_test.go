@@ -80,7 +80,7 @@ func TestRunIsTheCommandItRuns(t *testing.T) {
 		{"an address that is none", []string{"--master", "not a host", "--", "true"}, 2, "", "not a host"},
 		{"a timeout", []string{"--timeout", "300ms", "--", "sleep 60"}, 124, "", "300ms"},
 		{"no command", nil, 2, "", "no command"},
-		{"a bad variable", []string{"--env", "=x", "--", "true"}, 2, "", `"=x"`},
+		{"a bad variable", []string{"--env", "=x", "--", "true"}, 2, "", "want NAME=VALUE"},
 		{"a bad role", []string{"--role", "a/../b", "--", "true"}, 2, "", "a/../b"},
 		{"no resources", []string{"--cpus", "0", "--mem", "0", "--", "true"}, 2, "", "--cpus"},
 		{"an unknown flag", []string{"--nope", "--", "true"}, 2, "", "--help"},

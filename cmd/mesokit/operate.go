@@ -133,14 +133,8 @@ func (o *operating) advise(err error) error {
 		advice = "mesokit master tasks shows those there are, with --all those that have ended"
 	case missing && strings.Contains(notFound.Kind, "agent"):
 		advice = "mesokit master agents shows those there are"
-	case errors.Is(err, transport.ErrUnauthorized) && o.to.principal == "":
-		advice = "name a --principal and a --secret-file, or set $" + envPrincipal + " and $" + envSecret
-	case errors.Is(err, transport.ErrUnauthorized):
-		advice = fmt.Sprintf("the secret is not that of principal %q", o.to.principal)
-	case errors.Is(err, transport.ErrForbidden) && o.to.principal == "":
-		advice = "nobody may do that without a --principal; the ACLs of the cluster say who may"
-	case errors.Is(err, transport.ErrForbidden):
-		advice = fmt.Sprintf("the ACLs of the cluster do not let principal %q", o.to.principal)
+	case o.to.refused(err) != "":
+		advice = o.to.refused(err)
 	case errors.Is(err, transport.ErrNotImplemented):
 		advice = "this Mesos is too old for it"
 	case errors.Is(err, transport.ErrUnavailable):

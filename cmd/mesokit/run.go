@@ -19,20 +19,21 @@ import (
 
 // runOptions are the flags of run.
 type runOptions struct {
-	master    string
-	name      string
-	user      string
-	role      string
-	cpus      float64
-	mem       float64
-	disk      float64
-	instances int
-	uris      []string
-	env       []string
-	timeout   time.Duration
-	verbose   bool
-	json      bool
-	args      []string
+	master      string
+	name        string
+	user        string
+	role        string
+	cpus        float64
+	mem         float64
+	disk        float64
+	instances   int
+	uris        []string
+	env         []string
+	environment *mesospb.Environment // of env
+	timeout     time.Duration
+	verbose     bool
+	json        bool
+	args        []string
 	connection
 
 	embedded bool // the cluster is there for this run alone
@@ -78,7 +79,7 @@ $MESOKIT_SECRET; where it speaks https with an authority of its own, name that w
 	f.Float64Var(&o.disk, "disk", 0, "disk for each instance, in MB")
 	f.IntVar(&o.instances, "instances", 1, "number of tasks")
 	f.StringArrayVar(&o.uris, "uri", nil, "file to fetch into the sandbox; archives are unpacked; may be repeated")
-	f.StringArrayVar(&o.env, "env", nil, "environment variable NAME=VALUE; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, envUsage)
 	f.DurationVar(&o.timeout, "timeout", 0, "kill the tasks after this time and exit with 124; 0 for never")
 	o.connection.flags(cmd)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every state of the tasks, and what an embedded Mesos does, on stderr")
@@ -93,10 +94,9 @@ func (o *runOptions) validate() error {
 	if o.timeout < 0 {
 		return usagef("--timeout %v: want 0 or more", o.timeout)
 	}
-	for _, e := range o.env {
-		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
-			return usagef("--env %q: want NAME=VALUE", e)
-		}
+	var err error
+	if o.environment, err = environment(o.env); err != nil {
+		return err
 	}
 	if err := resources.ValidateRole(o.role); err != nil {
 		return usagef("--role %q: %w", o.role, err)
@@ -159,13 +159,7 @@ func (o *runOptions) command() *mesospb.CommandInfo {
 	for _, uri := range o.uris {
 		c.Uris = append(c.Uris, &mesospb.CommandInfo_URI{Value: proto.String(uri)})
 	}
-	if len(o.env) > 0 {
-		c.Environment = &mesospb.Environment{}
-	}
-	for _, e := range o.env {
-		name, value, _ := strings.Cut(e, "=")
-		c.Environment.Variables = append(c.Environment.Variables, &mesospb.Environment_Variable{Name: &name, Value: &value})
-	}
+	c.Environment = o.environment
 	return c
 }
 

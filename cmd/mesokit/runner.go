@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mesokit/mesokit/client/detector"
 	"github.com/mesokit/mesokit/client/scheduler"
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/internal/visible"
@@ -131,7 +132,7 @@ func (r *runner) run(ctx context.Context) error {
 		},
 	})
 	if err != nil {
-		return usagef("--master %q: %w", r.o.master, err)
+		return usagef("--master %q: %w", detector.Redacted(r.o.master), err)
 	}
 	tooLate := time.AfterFunc(connectPatience, func() {
 		if !r.subscribed.Load() {
@@ -164,9 +165,10 @@ func (r *runner) run(ctx context.Context) error {
 		if last := r.trouble.Load(); last != nil && last.err != nil {
 			err = last.err
 		}
-		return fmt.Errorf("cannot subscribe at %s: %w; --master wants host:port of a Mesos master, or zk://…", r.o.master, err)
+		advice := cmp.Or(r.o.to.refused(err), "--master wants host:port of a Mesos master, or zk://…")
+		return fmt.Errorf("cannot subscribe at %s: %w; %s", detector.Redacted(r.o.master), err, advice)
 	case err != nil:
-		return fmt.Errorf("the conversation with %s ended: %w", r.o.master, err)
+		return fmt.Errorf("the conversation with %s ended: %w", detector.Redacted(r.o.master), err)
 	case r.code != 0:
 		return &exitError{r.code, r.why}
 	}

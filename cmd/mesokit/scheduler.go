@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -182,15 +183,12 @@ func (o *schedulerOptions) setup(cmd *cobra.Command) (*setup, error) {
 	if s.auth, err = readAuth(o.authFile); err != nil {
 		return nil, err
 	}
-	if (o.cert == "") != (o.key == "") {
-		return nil, usagef("--tls-cert and --tls-key go together")
+	pair, err := keyPair("--tls-cert", o.cert, "--tls-key", o.key)
+	if err != nil {
+		return nil, err
 	}
-	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
-		if err != nil {
-			return nil, usagef("--tls-cert %s, --tls-key %s: %w", o.cert, o.key, err)
-		}
-		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if pair != nil {
+		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*pair}}
 	}
 	for _, file := range o.artifacts {
 		end, err := s.artifacts.AddFile(file)
@@ -229,11 +227,10 @@ func readAuth(file string) (auth server.Auth, err error) {
 	if file == "" {
 		return auth, nil
 	}
-	f, err := os.Open(file)
+	text, err := readPrivate("--auth-file", file)
 	if err != nil {
-		return auth, usagef("--auth-file: %w", err)
+		return auth, err
 	}
-	defer f.Close()
 	type credential struct {
 		Token    string `json:"token"`
 		User     string `json:"user"`
@@ -244,7 +241,7 @@ func readAuth(file string) (auth server.Auth, err error) {
 		PublicRead bool         `json:"public_read"`
 		Write      []credential `json:"write"`
 	}
-	dec := json.NewDecoder(f)
+	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&all); err != nil {
 		return auth, usagef("--auth-file %s: %w", file, err)
@@ -371,6 +368,9 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 		return emit(cmd, map[string]any{"uninstalled": o.name}, "The framework %s is removed.", o.name)
 	case errors.Is(err, context.Canceled):
 		return context.Cause(ctx)
+	}
+	if advice := s.to.refused(err); advice != "" {
+		return fmt.Errorf("%w; %s", err, advice)
 	}
 	return err
 }

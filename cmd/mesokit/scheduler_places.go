@@ -72,15 +72,12 @@ func (o *placeTLS) secure(places ...*place) error {
 			return usagef("--store-ca %s: no certificate in the file; want PEM", o.ca)
 		}
 	}
-	if (o.cert == "") != (o.key == "") {
-		return usagef("--store-cert and --store-key go together")
+	pair, err := keyPair("--store-cert", o.cert, "--store-key", o.key)
+	if err != nil {
+		return err
 	}
-	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
-		if err != nil {
-			return usagef("--store-cert %s, --store-key %s: %w", o.cert, o.key, err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
+	if pair != nil {
+		cfg.Certificates = []tls.Certificate{*pair}
 	}
 	used := false
 	for _, p := range places {

@@ -104,12 +104,12 @@ func TestConnectionsToEtcdAreSecureWhenAskedTo(t *testing.T) {
 		})
 	}
 	for want, args := range map[string][]string{
-		"go together":        {"--store", "etcd:a:1/x", "--store-cert", cert},
-		"no certificate":     {"--store", "etcd:a:1/x", "--store-ca", key},
-		"have no TLS":        {"--store", "zk:a:1/x", "--store-tls"},
-		"are for a --store":  {"--store", "memory", "--store-tls"},
-		"no such file":       {"--store", "etcd:a:1/x", "--store-ca", "/nowhere"},
-		"--store-key /nowhe": {"--store", "etcd:a:1/x", "--store-cert", cert, "--store-key", "/nowhere"},
+		"go together":                {"--store", "etcd:a:1/x", "--store-cert", cert},
+		"no certificate":             {"--store", "etcd:a:1/x", "--store-ca", key},
+		"have no TLS":                {"--store", "zk:a:1/x", "--store-tls"},
+		"are for a --store":          {"--store", "memory", "--store-tls"},
+		"no such file":               {"--store", "etcd:a:1/x", "--store-ca", "/nowhere"},
+		"--store-key: open /nowhere": {"--store", "etcd:a:1/x", "--store-cert", cert, "--store-key", "/nowhere"},
 	} {
 		if got := mesokit(t, t.Context(), append([]string{"scheduler", "--master", "127.0.0.1:1"}, args...)...); got.code != exitUsage || !strings.Contains(got.stderr, want) {
 			t.Errorf("%v: exit code %d, %s; want %q", args, got.code, got.stderr, want)

@@ -75,11 +75,12 @@ func TestRunGetsIntoASecureCluster(t *testing.T) {
 		{"https by --ca", nil, []string{"--master", d.Master, "--ca", d.CA, "--principal", "ops", "--secret-file", secret}, 0, ""},
 		{"by the environment", map[string]string{envPrincipal: "ops", envSecret: hush, envCA: d.CA}, []string{"--master", d.Master}, 0, ""},
 		{"by a file that the environment names", map[string]string{envPrincipal: "ops", envSecretFile: secret}, []string{"--master", url, "--ca", d.CA}, 0, ""},
-		{"wrong secret", nil, []string{"--master", url, "--ca", d.CA, "--principal", "ops", "--secret-file", wrong}, 1, "401 Unauthorized"},
+		{"wrong secret", nil, []string{"--master", url, "--ca", d.CA, "--principal", "ops", "--secret-file", wrong}, 1, `the secret is not that of principal "ops"`},
+		{"no secret", nil, []string{"--master", url, "--ca", d.CA, "--principal", "ops"}, 1, `principal "ops" needs its secret, in --secret-file`},
 		{"a flag beats the environment", map[string]string{envSecret: hush}, []string{"--master", url, "--ca", d.CA, "--principal", "ops", "--secret-file", wrong}, 1, "401 Unauthorized"},
-		{"nobody", nil, []string{"--master", url, "--ca", d.CA}, 1, "credentials wanted"},
+		{"nobody", nil, []string{"--master", url, "--ca", d.CA}, 1, "name a --principal and a --secret-file"},
 		{"no trust", nil, []string{"--master", url, "--principal", "ops", "--secret-file", secret}, 1, "certificate signed by unknown authority"},
-		{"a forbidden role", nil, []string{"--master", url, "--ca", d.CA, "--principal", "ops", "--secret-file", secret, "--role", "eng"}, 1, "Not authorized"},
+		{"a forbidden role", nil, []string{"--master", url, "--ca", d.CA, "--principal", "ops", "--secret-file", secret, "--role", "eng"}, 1, `roles { eng }; the ACLs of the cluster do not let principal "ops"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for k, v := range tc.env {
@@ -130,7 +131,6 @@ func TestSecurityFlagsSayWhatIsWrong(t *testing.T) {
 		{[]string{"dev", "--port", "0", "--tls-cert", secret}, "--tls-key"},
 		{[]string{"dev", "--port", "0", "--tls-cert", secret, "--tls-key", secret}, "--tls-cert"},
 		{[]string{"dev", "--port", "0", "--tls", "--tls-ca", secret}, "--tls-cert"},
-		{[]string{"run", "--master", "m", "--principal", "p", "--", "true"}, "--secret-file"},
 		{[]string{"run", "--master", "m", "--secret-file", secret, "--", "true"}, "--principal"},
 		{[]string{"run", "--master", "m", "--principal", "p", "--secret-file", "/none", "--", "true"}, "/none"},
 		{[]string{"run", "--master", "m", "--principal", "p:" + "q", "--secret-file", secret, "--", "true"}, "colon"},
@@ -141,5 +141,69 @@ func TestSecurityFlagsSayWhatIsWrong(t *testing.T) {
 		if got.code != exitUsage || !strings.Contains(got.stderr, tc.stderr) || strings.Contains(got.stderr, hush) {
 			t.Errorf("%q: exit code %d, stderr %q; want %d and %q, without the secret", tc.args, got.code, got.stderr, exitUsage, tc.stderr)
 		}
+	}
+}
+
+func TestAMesosWithoutAuthenticationTakesAPrincipalWithoutASecret(t *testing.T) {
+	d := dev(t)
+	got := mesokit(t, t.Context(), "run", "--master", d.Master, "--principal", "ops", "--", "true")
+	if got.code != 0 {
+		t.Errorf("exit code %d, %s", got.code, got.stderr)
+	}
+}
+
+func TestFilesWithSecretsThatOthersCanReadAreRefused(t *testing.T) {
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o660, 0o604, 0o620} {
+		secret := write(t, "secret", `{"write": [{"token": "`+hush+`"}]}`)
+		if err := os.Chmod(secret, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"scheduler", "--auth-file", secret}, {"scheduler", "--master", "@" + secret}, {"scheduler", "--store", "@" + secret}, {"scheduler", "--tls-cert", secret, "--tls-key", secret},
+			{"run", "--master", "m", "--principal", "p", "--secret-file", secret, "--", "true"}, {"dev", "--port", "0", "--credentials", secret},
+			{"dev", "--port", "0", "--zk", "@" + secret}, {"app", "ls", "--token-file", secret}, {"store", "ls", "--store", "@" + secret},
+			{"master", "state", "--client-cert", secret, "--client-key", secret, "--tls"},
+		} {
+			got := mesokit(t, t.Context(), args...)
+			if got.code != exitUsage || !strings.Contains(got.stderr, "chmod 600") || strings.Contains(got.stderr, hush) {
+				t.Errorf("%q with mode %o: exit code %d, %s", args, mode, got.code, got.stderr)
+			}
+		}
+	}
+}
+
+func TestAddressesWithPasswordsComeFromFiles(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", "--master", "@" + write(t, "m", "http://u:"+hush+"@127.0.0.1:1\n"), "--", "true"}, "credentials do not belong into the address"},
+		{[]string{"run", "--master", "http://u:" + hush + "@127.0.0.1:1", "--", "true"}, "everybody on this machine can see the password in --master"},
+		{[]string{"run", "--master", "u:" + hush + "@127.0.0.1:1", "--", "true"}, `--master "***@127.0.0.1:1"`},
+		{[]string{"scheduler", "--master", "zk://u:" + hush + "@127.0.0.1:1", "--store", "memory"}, "the path is missing"},
+		{[]string{"scheduler", "--store", "zk:u:" + hush + "@h"}, "can see the password in --store"},
+		{[]string{"scheduler", "--store", "@" + write(t, "s", "zk:u:"+hush+"@h")}, "--store"},
+		{[]string{"scheduler", "--election", "@" + write(t, "e", "etcd:u:"+hush+"@h")}, "--election"},
+		{[]string{"store", "ls", "--store", "@" + write(t, "s", "zk:u:"+hush+"@h")}, "--store"},
+		{[]string{"dev", "--port", "0", "--zk", "@" + write(t, "z", "zk://u:"+hush+"@h:x/y")}, "--zk"},
+		{[]string{"master", "state", "--master", "@/nowhere"}, "--master: open /nowhere"},
+		{[]string{"master", "state", "--master", "@" + write(t, "empty", "\n")}, "is empty"},
+		{[]string{"app", "ls", "--api", "http://u:" + hush + "@h:x"}, "--api"},
+	} {
+		got := mesokit(t, t.Context(), tc.args...)
+		if got.code != exitUsage || !strings.Contains(got.stderr, tc.want) || strings.Contains(got.stdout+got.stderr, hush) {
+			t.Errorf("%q: exit code %d, %s; want %q and no password", tc.args, got.code, got.stderr, tc.want)
+		}
+	}
+}
+
+func TestVariablesComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("FROM_OUTSIDE", hush)
+	got := mesokit(t, t.Context(), "run", "--env", "FROM_OUTSIDE", "--env", "A=1", "--env", "A=2", "--", "echo $FROM_OUTSIDE $A")
+	if got.code != 0 || got.stdout != hush+" 2\n" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
+	}
+	if got = mesokit(t, t.Context(), "run", "--env", "NOT_SET_ANYWHERE", "--", "true"); got.code != exitUsage || !strings.Contains(got.stderr, "NOT_SET_ANYWHERE") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mesokit/mesokit/internal/redact"
 )
 
 // DefaultAddress is where a scheduler listens unless it is told otherwise.
@@ -86,7 +88,7 @@ func parseAddress(text string) (string, error) {
 	u, err := url.Parse(whole)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("address %q of the API: want http(s)://host:port", text)
+		return "", fmt.Errorf("address %q of the API: want http(s)://host:port", redact.Passwords(whole))
 	case u.User != nil:
 		return "", fmt.Errorf("address of the API at %s: credentials do not belong into it", u.Host)
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":

@@ -48,10 +48,13 @@ func escape(s string, keep func(rune) bool) string {
 type Writer struct {
 	w       io.Writer
 	colours bool
+	filters []func(string) string
 }
 
-// NewWriter returns a writer to w. With colours the sequences that only set colours are passed on.
-func NewWriter(w io.Writer, colours bool) *Writer { return &Writer{w, colours} }
+// NewWriter returns a writer to w. With colours the sequences that only set colours are passed on. Filters change the texts before.
+func NewWriter(w io.Writer, colours bool, filters ...func(string) string) *Writer {
+	return &Writer{w, colours, filters}
+}
 
 // Raw returns the writer behind a Writer, for what is meant to go through as it is, such as the output of a task; others are returned as they are.
 func Raw(w io.Writer) io.Writer {
@@ -64,6 +67,9 @@ func Raw(w io.Writer) io.Writer {
 // Write writes all of p, or none of it.
 func (v *Writer) Write(p []byte) (int, error) {
 	text := string(p)
+	for _, f := range v.filters {
+		text = f(text)
+	}
 	if !v.colours {
 		text = Text(text)
 	} else {

@@ -25,19 +25,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mesokit/mesokit/internal/redact"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
 // StallTimeout is for how long a server may send nothing.
 const StallTimeout = time.Minute
 
-// Error says which URI could not be fetched.
+// Error says which URI could not be fetched, without a password that may be in it.
 type Error struct {
 	URI string
 	Err error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("failed to fetch '%s': %v", e.URI, e.Err) }
+func (e *Error) Error() string {
+	return redact.Passwords(fmt.Sprintf("failed to fetch '%s': %v", e.URI, e.Err))
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -52,13 +55,19 @@ func (e *StatusError) Error() string {
 // ErrUnsupported is the cause for URIs that name no local file and no web server.
 var ErrUnsupported = errors.New("the URI is neither an absolute path nor file://, http:// or https://")
 
+// What archives may unpack to: of what people make little is packed as well as 1:100, while a gzip bomb is packed 1:1000. Mesos itself has no limit.
+const (
+	maxRatio   = 200
+	minExtract = 64 << 20
+)
+
 // Fetcher fetches. The zero value is ready to use and caches nothing. It is safe for concurrent use.
 type Fetcher struct {
 	// Client makes the requests; nil means http.DefaultClient.
 	Client *http.Client
 	// Cache keeps URIs that ask for it; nil fetches them anew each time.
 	Cache *Cache
-	// MaxExtract is the most that one archive may unpack to, in bytes; 0 is no limit.
+	// MaxExtract is the most that one archive may unpack to, in bytes; 0 means maxRatio times its size, but at least minExtract.
 	MaxExtract int64
 }
 
@@ -94,7 +103,7 @@ type job struct {
 }
 
 func (j *job) logf(format string, args ...any) {
-	fmt.Fprintf(j.log, "I%s fetcher] %s\n", time.Now().Format("0102 15:04:05.000000"), fmt.Sprintf(format, args...))
+	fmt.Fprintf(j.log, "I%s fetcher] %s\n", time.Now().Format("0102 15:04:05.000000"), redact.Passwords(fmt.Sprintf(format, args...)))
 }
 
 func (j *job) run(ctx context.Context) error {
@@ -171,7 +180,15 @@ func (j *job) store(name string, write func(io.Writer) error) error {
 }
 
 func (j *job) extract(ctx context.Context, file *os.File, name string) error {
-	return Extract(ctx, file, name, j.root, j.f.MaxExtract)
+	limit := j.f.MaxExtract
+	if limit == 0 {
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		limit = max(minExtract, maxRatio*info.Size())
+	}
+	return Extract(ctx, file, name, j.root, limit)
 }
 
 // outputName returns the path in the sandbox, with slashes.

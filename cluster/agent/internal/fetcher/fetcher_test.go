@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -321,6 +322,30 @@ func TestExtractionIsBounded(t *testing.T) {
 	var large *TooLargeError
 	if !errors.As(err, &large) || large.Limit != 1<<10 {
 		t.Fatalf("got %v, want a TooLargeError", err)
+	}
+}
+
+func TestBombsAreNotUnpackedUnlessTheyAreSmall(t *testing.T) {
+	zeros := func(n int) []byte { return gz(t, tarOf(t, member{name: "big", body: strings.Repeat("0", n)})) }
+	for _, tc := range []struct {
+		size int
+		ok   bool
+	}{{minExtract / 2, true}, {2 * minExtract, false}} {
+		src := write(t, t.TempDir(), "a.tar.gz", zeros(tc.size))
+		err := new(Fetcher).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, t.TempDir(), "", io.Discard)
+		var large *TooLargeError
+		if errors.As(err, &large) == tc.ok || err != nil && large == nil {
+			t.Errorf("%d bytes of zeros: %v", tc.size, err)
+		}
+	}
+}
+
+func TestWhatTheFetcherSaysShowsNoPasswords(t *testing.T) {
+	var log bytes.Buffer
+	uri := "http://ci:hush@127.0.0.1:1/a.tgz"
+	err := new(Fetcher).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &uri}}, t.TempDir(), "", &log)
+	if said := fmt.Sprint(err, &log); strings.Contains(said, "hush") || !strings.Contains(said, "ci:[redacted]@127.0.0.1") {
+		t.Errorf("got %s", said)
 	}
 }
 

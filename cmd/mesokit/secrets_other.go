@@ -1,0 +1,7 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+func ownedByRoot(os.FileInfo) bool { return false }
