@@ -1,7 +1,7 @@
 package master
 
 import (
-	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
-	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/maintenancepb"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -70,16 +69,7 @@ func resourceForm(w http.ResponseWriter, r *http.Request, name string) (*mesospb
 			return nil, nil, false
 		}
 	}
-	var list []json.RawMessage
-	err := json.Unmarshal([]byte(form.Get(name)), &list)
-	var out []*mesospb.Resource
-	for _, raw := range list {
-		res := &mesospb.Resource{}
-		if err == nil {
-			err = codec.JSON.Unmarshal(raw, res)
-		}
-		out = append(out, res)
-	}
+	out, err := httpapi.DecodeJSONList([]byte(form.Get(name)), func() *mesospb.Resource { return new(mesospb.Resource) })
 	if err != nil {
 		httpapi.Error(w, http.StatusBadRequest, "Error in parsing '"+name+"' query parameter in the request body: "+err.Error())
 		return nil, nil, false
@@ -117,17 +107,19 @@ func (m *Master) serveDestroyVolumes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// messageOf reads a JSON body into a message.
-func messageOf(w http.ResponseWriter, r *http.Request, into proto.Message) bool {
+// bodyOf reads a body.
+func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, httpapi.MaxBody))
-	if err == nil {
-		err = codec.JSON.Unmarshal(body, into)
-	}
 	if err != nil {
-		httpapi.Error(w, http.StatusBadRequest, "Failed to parse the request body: "+err.Error())
-		return false
+		httpapi.Error(w, http.StatusBadRequest, "Failed to read the body: "+err.Error())
 	}
-	return true
+	return body, err == nil
+}
+
+// isParseError reports whether a body is no JSON of the type that is wanted.
+func isParseError(err error) bool {
+	_, ok := errors.AsType[*httpapi.ParseError](err)
+	return ok
 }
 
 // notAllowed answers 405 with the methods that there are.
@@ -141,13 +133,36 @@ func (m *Master) serveQuota(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		m.respondWith(w, r, func() any { return protoJSON(m.opGetQuota().GetGetQuota().GetStatus()) })
 	case http.MethodPost:
-		q := &quotapb.QuotaRequest{}
-		if messageOf(w, r, q) {
-			m.change(w, r, func() answer { return m.opSetQuota(&masterpb.Call_SetQuota{QuotaRequest: q}) })
+		body, ok := bodyOf(w, r)
+		if !ok {
+			return
 		}
+		q := &quotapb.QuotaRequest{}
+		if err := httpapi.DecodeJSON(body, q); err != nil {
+			what := "validate"
+			if isParseError(err) {
+				what = "parse"
+			}
+			httpapi.Error(w, http.StatusBadRequest, "Failed to "+what+" set quota request JSON '"+string(body)+"': "+err.Error())
+			return
+		}
+		m.change(w, r, func() answer { return m.opSetQuota(&masterpb.Call_SetQuota{QuotaRequest: q}) })
 	case http.MethodDelete:
 		_, role, _ := strings.Cut(r.URL.Path, "/quota/")
-		m.change(w, r, func() answer { return m.removeQuota(role) })
+		if role == "" {
+			httpapi.Error(w, http.StatusBadRequest, "Failed to parse remove quota request for path '/master/quota': expected 3 tokens, found 2 tokens")
+			return
+		}
+		m.change(w, r, func() answer {
+			path := "/master/quota/" + role
+			switch {
+			case !m.admitsRole(role):
+				return answer{http.StatusBadRequest, "Failed to validate remove quota request for path '" + path + "': Unknown role '" + role + "'"}
+			case m.quotas[role] == nil:
+				return answer{http.StatusBadRequest, "Failed to remove quota for path '" + path + "': Role '" + role + "' has no quota set"}
+			}
+			return m.removeQuota(role)
+		})
 	default:
 		notAllowed(w, r, "GET", "POST", "DELETE")
 	}
@@ -164,21 +179,17 @@ func (m *Master) serveWeights(w http.ResponseWriter, r *http.Request) {
 			return out
 		})
 	case http.MethodPut:
-		var list []json.RawMessage
-		body, err := io.ReadAll(io.LimitReader(r.Body, httpapi.MaxBody))
-		if err == nil {
-			err = json.Unmarshal(body, &list)
+		body, ok := bodyOf(w, r)
+		if !ok {
+			return
 		}
-		var infos []*mesospb.WeightInfo
-		for _, raw := range list {
-			i := &mesospb.WeightInfo{}
-			if err == nil {
-				err = codec.JSON.Unmarshal(raw, i)
-			}
-			infos = append(infos, i)
-		}
+		infos, err := httpapi.DecodeJSONList(body, func() *mesospb.WeightInfo { return new(mesospb.WeightInfo) })
 		if err != nil {
-			httpapi.Error(w, http.StatusBadRequest, "Failed to parse update weights request JSON '"+string(body)+"': "+err.Error())
+			what := "convert weights JSON array to protobuf"
+			if isParseError(err) {
+				what = "parse update weights request JSON"
+			}
+			httpapi.Error(w, http.StatusBadRequest, "Failed to "+what+" '"+string(body)+"': "+err.Error())
 			return
 		}
 		m.change(w, r, func() answer { return m.updateWeights(infos) })
@@ -192,21 +203,13 @@ func machinesOf(w http.ResponseWriter, r *http.Request) ([]*mesospb.MachineID, b
 	if !httpapi.RequirePOST(w, r) {
 		return nil, false
 	}
-	var list []json.RawMessage
-	body, err := io.ReadAll(io.LimitReader(r.Body, httpapi.MaxBody))
-	if err == nil {
-		err = json.Unmarshal(body, &list)
+	body, ok := bodyOf(w, r)
+	if !ok {
+		return nil, false
 	}
-	var ids []*mesospb.MachineID
-	for _, raw := range list {
-		id := &mesospb.MachineID{}
-		if err == nil {
-			err = codec.JSON.Unmarshal(raw, id)
-		}
-		ids = append(ids, id)
-	}
+	ids, err := httpapi.DecodeJSONList(body, func() *mesospb.MachineID { return new(mesospb.MachineID) })
 	if err != nil {
-		httpapi.Error(w, http.StatusBadRequest, "Failed to parse the list of machines: "+err.Error())
+		httpapi.Error(w, http.StatusBadRequest, err.Error())
 		return nil, false
 	}
 	return ids, true
@@ -229,10 +232,16 @@ func (m *Master) serveMaintenanceSchedule(w http.ResponseWriter, r *http.Request
 	case http.MethodGet:
 		m.respondWith(w, r, func() any { return protoJSON(m.currentSchedule()) })
 	case http.MethodPost:
-		s := &maintenancepb.Schedule{}
-		if messageOf(w, r, s) {
-			m.change(w, r, func() answer { return m.updateSchedule(s) })
+		body, ok := bodyOf(w, r)
+		if !ok {
+			return
 		}
+		s := &maintenancepb.Schedule{}
+		if err := httpapi.DecodeJSON(body, s); err != nil {
+			httpapi.Error(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		m.change(w, r, func() answer { return m.updateSchedule(s) })
 	default:
 		notAllowed(w, r, "GET", "POST")
 	}

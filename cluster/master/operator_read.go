@@ -299,7 +299,9 @@ func (m *Master) opGetRoles() *masterpb.Response {
 		for _, id := range s.frameworks {
 			role.Frameworks = append(role.Frameworks, &mesospb.FrameworkID{Value: proto.String(id)})
 		}
-		role.Resources = resources.Flatten(slices.Concat(s.allocated.Resources(), s.offered.Resources()))
+		role.Resources = resources.Filter(resources.Flatten(slices.Concat(s.allocated.Resources(), s.offered.Resources())), func(r *mesospb.Resource) bool {
+			return r.GetType() == mesospb.Value_SCALAR // Mesos counts no others here
+		})
 		r.Roles = append(r.Roles, role)
 	}
 	return &masterpb.Response{Type: masterpb.Response_GET_ROLES.Enum(), GetRoles: r}

@@ -4,9 +4,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -94,31 +92,6 @@ func readAll(r *http.Request) (body []byte, err error) {
 		body, err = io.ReadAll(limited)
 	}
 	return body, err
-}
-
-// decodeError says what is wrong with a body, in the words of Mesos where it has them.
-func decodeError(body []byte, err error) string {
-	e, ok := errors.AsType[*codec.DecodeError](err)
-	switch {
-	case !ok:
-		return "Failed to decode the body: " + err.Error()
-	case e.MediaType == codec.MediaTypeProtobuf:
-		return "Failed to parse body into Call protobuf"
-	case e.Kind == codec.ErrSyntax:
-		at := int(min(max(e.Offset, 0), int64(len(body))))
-		line := 1 + bytes.Count(body[:at], []byte("\n"))
-		rest := body[at:]
-		return fmt.Sprintf("Failed to parse body into JSON: syntax error at line %d near: %s", line, rest[:min(len(rest), 200)])
-	case e.Kind == codec.ErrMissingField:
-		return "Failed to convert JSON into Call protobuf: Missing required fields: " + strings.Join(e.Missing, ", ")
-	default:
-		field := e.Path[strings.LastIndexByte(e.Path, '.')+1:]
-		if kind, ok := strings.CutPrefix(e.Detail, "does not take "); ok {
-			article, kind, _ := strings.Cut(kind, " ")
-			return fmt.Sprintf("Failed to convert JSON into Call protobuf: Not expecting %s JSON %s for field '%s'", article, kind, field)
-		}
-		return fmt.Sprintf("Failed to convert JSON into Call protobuf: field '%s': %s", e.Path, e.Detail)
-	}
 }
 
 // Accept returns the codec that the Accept header asks for: JSON if the header admits it or is
