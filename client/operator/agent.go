@@ -63,6 +63,9 @@ func (a *Agent) Call(ctx context.Context, call *agentpb.Call) (*agentpb.Response
 }
 
 func (a *Agent) exchange(ctx context.Context, call *agentpb.Call, resp *agentpb.Response, opts ...transport.Option) (status int, err error) {
+	if err := a.refuseUnsafe(ctx, call); err != nil {
+		return 0, callError(call.GetType().String(), err)
+	}
 	if resp == nil {
 		status, err = a.transport.Exchange(ctx, a.base+apiPath, call, nil, opts...)
 	} else {

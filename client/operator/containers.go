@@ -61,7 +61,8 @@ func (a *Agent) KillContainer(ctx context.Context, id *mesospb.ContainerID, sign
 	return a.do(ctx, call)
 }
 
-// RemoveContainer removes what is left of a container that has ended: sandbox and runtime data.
+// RemoveContainer removes what is left of a container that has ended: sandbox and runtime data. A standalone container that the agent does
+// not know is an *UnsafeCallError.
 func (a *Agent) RemoveContainer(ctx context.Context, id *mesospb.ContainerID) error {
 	call := agentCall(agentpb.Call_REMOVE_CONTAINER)
 	call.RemoveContainer = &agentpb.Call_RemoveContainer{ContainerId: id}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/detector"
 	"github.com/mesokit/mesokit/client/transport"
+	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/masterpb"
 )
 
@@ -171,7 +172,7 @@ func notConnected(err error) bool {
 }
 
 // Call makes any call of the operator API that has an answer; the typed methods are better where they fit.
-// Streams are Subscribe's.
+// Streams are Subscribe's. Calls that would end the process of the master are not sent: *UnsafeCallError.
 func (m *Master) Call(ctx context.Context, call *masterpb.Call) (*masterpb.Response, error) {
 	resp := new(masterpb.Response)
 	err := m.exchange(ctx, call, resp)
@@ -183,13 +184,25 @@ func (m *Master) Call(ctx context.Context, call *masterpb.Call) (*masterpb.Respo
 
 // exchange makes a call; resp is nil if it has no answer.
 func (m *Master) exchange(ctx context.Context, call *masterpb.Call, resp *masterpb.Response) error {
-	err := m.atLeader(ctx, func(base string) error {
-		if resp == nil {
-			return m.transport.Call(ctx, base+apiPath, call)
-		}
-		return m.transport.CallResponse(ctx, base+apiPath, call, resp)
-	})
+	err := m.refuseUnsafe(ctx, call)
+	if err == nil {
+		err = m.atLeader(ctx, func(base string) error {
+			if resp == nil {
+				return m.transport.Call(ctx, base+apiPath, call)
+			}
+			return m.transport.CallResponse(ctx, base+apiPath, call, resp, answerOptions(call)...)
+		})
+	}
 	return callError(call.GetType().String(), err)
+}
+
+// answerOptions asks for JSON where masters leave something out of their answers in protobuf: the tasks of frameworks that are gone.
+func answerOptions(call *masterpb.Call) []transport.Option {
+	switch call.GetType() {
+	case masterpb.Call_GET_TASKS, masterpb.Call_GET_STATE:
+		return []transport.Option{transport.WithHeader("Accept", codec.MediaTypeJSON)}
+	}
+	return nil
 }
 
 // ask makes a call that has a typed answer.

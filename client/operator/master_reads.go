@@ -70,7 +70,8 @@ func (m *Master) ReadFile(ctx context.Context, path string, offset, length int64
 	return FileChunk{Size: int64(resp.GetReadFile().GetSize()), Data: resp.GetReadFile().GetData()}, err
 }
 
-// GetState returns tasks, executors, frameworks and agents at one moment. In a big cluster that is many
+// GetState returns tasks, executors, frameworks and agents at one moment, always in JSON: in protobuf masters leave the tasks of frameworks
+// that are gone out. In a big cluster that is many
 // megabytes; Watch tells changes cheaper than asking again.
 func (m *Master) GetState(ctx context.Context) (*masterpb.Response_GetState, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_STATE))
@@ -103,7 +104,7 @@ func (m *Master) GetOperations(ctx context.Context) ([]*mesospb.Operation, error
 }
 
 // GetTasks returns the tasks: Tasks (with those that ended but are not acknowledged), UnreachableTasks and
-// CompletedTasks.
+// CompletedTasks. They are asked for in JSON: see GetState.
 func (m *Master) GetTasks(ctx context.Context) (*masterpb.Response_GetTasks, error) {
 	resp, err := m.ask(ctx, masterCall(masterpb.Call_GET_TASKS))
 	return resp.GetGetTasks(), err

@@ -42,7 +42,7 @@ func (m *Master) UnreserveResources(ctx context.Context, agentID string, resourc
 	return m.do(ctx, call)
 }
 
-// CreateVolumes makes persistent volumes of reserved disk.
+// CreateVolumes makes persistent volumes of reserved disk. A persistence id that Mesos cannot have is an *UnsafeCallError.
 func (m *Master) CreateVolumes(ctx context.Context, agentID string, volumes []*mesospb.Resource) error {
 	call := masterCall(masterpb.Call_CREATE_VOLUMES)
 	call.CreateVolumes = &masterpb.Call_CreateVolumes{AgentId: agentIDOf(agentID), Volumes: volumes}
@@ -152,7 +152,7 @@ func (m *Master) SetQuota(ctx context.Context, request *quotapb.QuotaRequest) er
 	return m.do(ctx, call)
 }
 
-// RemoveQuota removes the guarantee of a role.
+// RemoveQuota removes the guarantee of a role. For a role without quota, as GET_QUOTA shows it, it is an *UnsafeCallError.
 //
 // Deprecated: Mesos has UpdateQuota since 1.9.
 func (m *Master) RemoveQuota(ctx context.Context, role string) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mesokit/mesokit/client/transport"
 	"github.com/mesokit/mesokit/mesos/mesospb"
+	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -178,6 +179,12 @@ func prepare(call *schedulerpb.Call, id *mesospb.FrameworkID) (*schedulerpb.Call
 		return nil, fail("it has no type")
 	case call.GetType() == schedulerpb.Call_SUBSCRIBE:
 		return nil, fail("SUBSCRIBE opens a subscription; use Client.Subscribe")
+	}
+	for i, op := range call.GetAccept().GetOperations() {
+		// A master that gets such an id may end with a failed check instead of refusing it.
+		if err := resources.ValidatePersistenceIDs(op.GetCreate().GetVolumes()); err != nil {
+			return nil, &CallError{Type: call.GetType(), Err: fmt.Errorf("%w: operations[%d]: %w; use another one", ErrInvalidCall, i, err)}
+		}
 	}
 	own := call
 	if call.FrameworkId == nil {

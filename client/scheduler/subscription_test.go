@@ -18,6 +18,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/recordio"
+	"github.com/mesokit/mesokit/mesos/resources"
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
@@ -351,7 +352,8 @@ func TestFrameworkInfoOfTheCallerStaysAsItIs(t *testing.T) {
 
 func TestCallsThatMakeNoSenseAreNotSent(t *testing.T) {
 	sub, stream := subscribeAt(t, frameworkInfo())
-	for _, call := range []*schedulerpb.Call{nil, {}, Subscribe(frameworkInfo(), SubscribeOptions{})} {
+	impossible := resources.NewDisk(1, resources.WithReservation("eng", "p"), resources.WithVolume("a/b", "p", "data")) // would end the master
+	for _, call := range []*schedulerpb.Call{nil, {}, Subscribe(frameworkInfo(), SubscribeOptions{}), Accept(nil, nil, Create(impossible))} {
 		if err := sub.Call(t.Context(), call); !errors.Is(err, ErrInvalidCall) {
 			t.Errorf("%v: %v", call, err)
 		}

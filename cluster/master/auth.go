@@ -67,13 +67,14 @@ func (m *Master) authenticate(w http.ResponseWriter, r *http.Request, endpoint, 
 type caller struct {
 	remote    bool // by HTTP; programs that hold the Master may everything
 	principal *auth.Principal
+	protobuf  bool // it is answered in protobuf
 }
 
 // doFor runs f on the loop of a leader on behalf of whom a request is from.
 func (m *Master) doFor(r *http.Request, f func()) error {
 	p := auth.FromContext(r.Context())
 	return m.doLeading(r.Context(), func() {
-		m.caller = caller{true, p}
+		m.caller = caller{remote: true, principal: p}
 		defer func() { m.caller = caller{} }()
 		f()
 	})

@@ -191,6 +191,13 @@ func TestWithoutFailoverTimeoutTheFrameworkIsGoneAtOnce(t *testing.T) {
 	if ts := w.operatorTasks(); len(ts.GetTasks()) != 0 || len(ts.GetCompletedTasks()) != 1 || ts.GetCompletedTasks()[0].GetState() != mesospb.TaskState_TASK_KILLED {
 		t.Errorf("tasks are %v", ts)
 	}
+	// In protobuf they are missing, as those of a Mesos master are.
+	if ts := w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_TASKS.Enum()}).GetGetTasks(); len(ts.GetCompletedTasks()) != 0 {
+		t.Errorf("in protobuf tasks are %v", ts)
+	}
+	if s := w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_STATE.Enum()}).GetGetState(); len(s.GetGetTasks().GetCompletedTasks()) != 0 || len(s.GetGetFrameworks().GetCompletedFrameworks()) != 1 {
+		t.Errorf("in protobuf the state is %v", s)
+	}
 }
 
 func TestTeardown(t *testing.T) {

@@ -351,7 +351,13 @@ func (a *fakeAgent) update(framework, task string, state mesospb.TaskState, more
 	return uuid
 }
 
+// operatorTasks asks in JSON, where all tasks are shown.
 func (w *world) operatorTasks() *masterpb.Response_GetTasks {
 	w.Helper()
-	return w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_TASKS.Enum()}).GetGetTasks()
+	status, _, text := w.post("/api/v1", codec.MediaTypeJSON, nil, []byte(`{"type":"GET_TASKS"}`))
+	r := &masterpb.Response{}
+	if err := codec.JSON.Unmarshal([]byte(text), r); status != 200 || err != nil {
+		w.Fatalf("GET_TASKS: %d %s (%v)", status, text, err)
+	}
+	return r.GetGetTasks()
 }

@@ -128,7 +128,10 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 	}
 	var response *masterpb.Response
 	var got answer
-	err := m.doFor(r, func() { response, got = m.operatorCall(k, call) })
+	err := m.doFor(r, func() {
+		m.caller.protobuf = isProtobuf(cd)
+		response, got = m.operatorCall(k, call)
+	})
 	switch {
 	case err != nil:
 		httpapi.Error(w, http.StatusServiceUnavailable, "The master is shutting down")
@@ -138,6 +141,8 @@ func (m *Master) runOperatorCall(w http.ResponseWriter, r *http.Request, call *m
 		got.write(w)
 	}
 }
+
+func isProtobuf(cd codec.Codec) bool { return cd.MediaType() == codec.MediaTypeProtobuf }
 
 // operatorCall runs a call on the loop.
 func (m *Master) operatorCall(k operatorCall, call *masterpb.Call) (*masterpb.Response, answer) {

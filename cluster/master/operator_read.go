@@ -262,9 +262,14 @@ func (m *Master) opGetTasks() *masterpb.Response {
 	return &masterpb.Response{Type: masterpb.Response_GET_TASKS.Enum(), GetTasks: m.getTasks()}
 }
 
+// getTasks lists tasks. Those of frameworks that were removed are missing in protobuf: there Mesos tests the wrong way round whether they may
+// be seen.
 func (m *Master) getTasks() *masterpb.Response_GetTasks {
 	r := &masterpb.Response_GetTasks{}
 	for f := range m.allFrameworks {
+		if m.caller.protobuf && m.frameworks[f.id] != f {
+			continue
+		}
 		for _, t := range m.tasksOf(f) {
 			r.Tasks = append(r.Tasks, t.pb())
 		}

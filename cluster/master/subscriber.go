@@ -36,7 +36,7 @@ var operatorHeartbeat = &masterpb.Event{Type: masterpb.Event_HEARTBEAT.Enum()}
 
 // serveSubscribeOperator opens the stream and writes it until it ends.
 func (m *Master) serveSubscribeOperator(w http.ResponseWriter, r *http.Request, cd codec.Codec) {
-	s := &subscriber{stream: httpapi.NewStream(cd), caller: caller{true, auth.FromContext(r.Context())}}
+	s := &subscriber{stream: httpapi.NewStream(cd), caller: caller{remote: true, principal: auth.FromContext(r.Context()), protobuf: isProtobuf(cd)}}
 	drop := func() {
 		if _, ok := m.subscribers[s]; ok {
 			delete(m.subscribers, s)

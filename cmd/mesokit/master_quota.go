@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,11 +30,13 @@ func newMasterQuota(o *operating) *cobra.Command {
 				return err
 			}
 			return emitMessage(cmd, s, func() string {
-				if len(s.GetConfigs()) == 0 {
+				// A master remembers that a quota was removed until another one leads.
+				configs := slices.DeleteFunc(slices.Clone(s.GetConfigs()), func(q *quotapb.QuotaConfig) bool { return len(q.GetGuarantees())+len(q.GetLimits()) == 0 })
+				if len(configs) == 0 {
 					return noneOf(cmd, "No role has a quota.")
 				}
 				t := newTable(cmd, "role", "guarantee", "limit")
-				for _, q := range s.GetConfigs() {
+				for _, q := range configs {
 					t.AppendRow(table.Row{q.GetRole(), amountsOf(q.GetGuarantees()), amountsOf(q.GetLimits())})
 				}
 				return t.Render()
