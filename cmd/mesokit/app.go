@@ -48,7 +48,7 @@ more than one. APP is the name of an application, APP/N its instance number N.`,
 		newAppSteer(apiclient.Resume, "Let a paused or stalled deployment go on"),
 		newAppSteer(apiclient.Promote, "Let a deployment go on after its canaries"),
 		newAppSteer(apiclient.Rollback, "Return to the version before"),
-		newAppLogs(), newAppExplain(), newAppEvents(), newAppOrphans(), newAppGuard(), newAppBackup())
+		newAppLogs(), newAppExplain(), newAppEvents(), newAppOrphans(), newAppLeftovers(), newAppGuard(), newAppBackup())
 	return cmd
 }
 
@@ -415,34 +415,49 @@ func newAppRestart() *cobra.Command {
 
 func newAppRemove() *cobra.Command {
 	var w waitOptions
+	var force bool
 	cmd := &cobra.Command{
 		Use: "rm APP…", Short: "Kill all instances, destroy their volumes and forget the application", Args: cobra.MinimumNArgs(1),
+		Long: `rm kills all instances, destroys their volumes, gives their reservations back and forgets the application. Volumes and reservations on agents that are away
+stay until these are offered again: --wait waits for that too and says what for, and mesokit app leftovers shows it. --force gives up what is on agents that
+are cut off or not offered, and lists it; it also takes an application that is removed and has left something.`,
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
-			if err := confirmRemoval(cmd, c, args); err != nil {
+			if err := confirmRemoval(cmd, c, args, force); err != nil {
 				return err
 			}
 			for _, name := range args {
 				w.gone = true
-				if err := w.command(cmd, c, name, func() (string, error) { return c.Remove(cmd.Context(), name) }); err != nil {
+				if err := w.command(cmd, c, name, func() (string, error) { return c.Remove(cmd.Context(), name, force) }); err != nil {
 					return err
 				}
 			}
 			return nil
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "give up what is on agents that are cut off or not offered")
 	confirmFlag(cmd)
 	w.flags(cmd)
 	return cmd
 }
 
 // confirmRemoval asks before applications are removed. One that does not exist is an error before anything is done.
-func confirmRemoval(cmd *cobra.Command, c *apiclient.Client, names []string) error {
+func confirmRemoval(cmd *cobra.Command, c *apiclient.Client, names []string, force bool) error {
 	var destroyed []string
 	for _, name := range names {
 		if _, err := wholeApp(name); err != nil {
 			return err
 		}
 		a, err := c.App(cmd.Context(), name)
+		if force && isNoApp(err) {
+			left, err := leftoversOf(cmd.Context(), c, name)
+			if err != nil {
+				return err
+			}
+			if len(left) > 0 {
+				destroyed = append(destroyed, plural(len(left), "leftover")+" of "+name)
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}

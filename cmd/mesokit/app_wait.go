@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,15 +93,22 @@ func (w *waitOptions) await(ctx context.Context, cmd *cobra.Command, c *apiclien
 	defer tick.Stop()
 	for {
 		a, err := c.App(ctx, name)
-		if none, ok := errors.AsType[*apiclient.Problem](err); ok && none.Type == "no-such-app" && w.gone {
-			p.tell(name + " is gone")
-			return nil, nil
+		if isNoApp(err) && w.gone {
+			var left []apiclient.Leftover
+			if left, err = leftoversOf(ctx, c, name); err == nil {
+				if len(left) == 0 {
+					p.tell(name + " is gone")
+					return nil, nil
+				}
+				p.tell(waitsFor(name, left))
+			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		if w.gone {
-			p.tell(fmt.Sprintf("%s: %d instances left", name, placesOf(&a.App)))
+		if a == nil {
+		} else if w.gone {
+			p.tell(fmt.Sprintf("%s: %d instances left%s", name, placesOf(&a.App), whyNot(ctx, c, name)))
 		} else {
 			p.tell(progressOf(a))
 			if done, err := w.judge(a); done || err != nil {

@@ -53,6 +53,7 @@ type schedulerOptions struct {
 	cert, key string
 	agents    int
 	uninstall bool
+	force     bool
 	record    string
 	placeTLS  placeTLS
 	connection
@@ -106,6 +107,7 @@ Readers are not shown what may be secret in definitions. "public_read": true let
 	f.StringVar(&o.key, "tls-key", "", "file with the key of --tls-cert, in PEM")
 	f.IntVar(&o.agents, "agents", 1, "number of agents of the embedded Mesos")
 	f.StringVar(&o.record, "record", "", "record everything that the engine is told to this file, for mesokit replay; further terms go to FILE.2 and so on")
+	f.BoolVar(&o.force, "force", false, "with --uninstall: give up what is on agents that are cut off or not offered, and list it")
 	f.BoolVar(&o.uninstall, "uninstall", false, "kill all tasks, destroy the volumes, remove the framework and end; it cannot be undone")
 	confirmFlag(cmd)
 	o.placeTLS.flags(f)
@@ -176,6 +178,9 @@ func (o *schedulerOptions) setup(cmd *cobra.Command) (*setup, error) {
 	}
 	if s.apps, err = readApps(o.apps); err != nil {
 		return nil, err
+	}
+	if o.force && !o.uninstall {
+		return nil, usagef("--force is for --uninstall")
 	}
 	if o.uninstall && (len(s.apps) > 0 || o.master == "") {
 		return nil, usagef("--uninstall removes everything that runs on --master: it needs that, and no --app")
@@ -347,7 +352,7 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 			tell.Artifacts[name] = api + "/artifacts/" + tail
 		}
 		if o.uninstall {
-			if err := uninstall(ctx, f); err != nil {
+			if err := uninstall(ctx, cmd, f, o.force); err != nil {
 				end(err)
 			}
 			return
@@ -462,19 +467,4 @@ func (r ready) tell(cmd *cobra.Command, s *core.Snapshot) {
 	if s.Guard == nil {
 		fmt.Fprintf(out, "Try: mesokit app ls --api %s. Stop with Ctrl-C.\n", r.API)
 	}
-}
-
-// uninstall has everything removed as soon as this scheduler may give commands.
-func uninstall(ctx context.Context, f *framework.Framework) error {
-	for s, st := range f.Watch(ctx) {
-		if !st.Leading || !s.Connected && s.Guard == nil {
-			continue
-		}
-		_, err := f.Do(ctx, core.Uninstall{})
-		if errors.Is(err, framework.ErrInterrupted) || ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	return nil
 }

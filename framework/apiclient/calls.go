@@ -145,9 +145,19 @@ func (o *SubmitOptions) query() url.Values {
 	return query
 }
 
-// Remove kills all instances, destroys their volumes and forgets the application.
-func (c *Client) Remove(ctx context.Context, name string) (string, error) {
-	return c.command(ctx, http.MethodDelete, appPath(name), nil, nil)
+// Remove kills all instances, destroys their volumes and forgets the application. Until volumes and reservations are given back they are Leftovers. With
+// force, what is on agents that are cut off is given up; the answer lists it. That also goes for an application that is removed and has leftovers.
+func (c *Client) Remove(ctx context.Context, name string, force bool) (string, error) {
+	var query url.Values
+	if force {
+		query = url.Values{"force": {"true"}}
+	}
+	return c.command(ctx, http.MethodDelete, appPath(name), query, nil)
+}
+
+// Leftovers returns what instances that are gone have left on agents.
+func (c *Client) Leftovers(ctx context.Context) ([]Leftover, error) {
+	return list[Leftover](ctx, c, "/v1/leftovers", nil)
 }
 
 // Scale sets the number of instances.

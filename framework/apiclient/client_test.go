@@ -80,7 +80,7 @@ func TestTheNextAddressIsTriedWhereNobodyListens(t *testing.T) {
 		answer(w, map[string]any{"text": "ok", "items": []any{}})
 	})
 	c := client(t, apiclient.Config{Addresses: []string{"127.0.0.1:1", there}})
-	if _, err := c.Remove(t.Context(), "web"); err != nil {
+	if _, err := c.Remove(t.Context(), "web", false); err != nil {
 		t.Error(err)
 	}
 	c = client(t, apiclient.Config{Addresses: []string{"127.0.0.1:1"}})

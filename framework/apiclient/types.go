@@ -26,6 +26,7 @@ type Status struct {
 	Apps        int    `json:"apps"`
 	Offers      int    `json:"offers"`
 	Orphans     int    `json:"orphans"`
+	Leftovers   int    `json:"leftovers"`
 	Unanswered  int    `json:"unanswered"`
 	LastEvent   uint64 `json:"last_event"`
 	// Aside are applications whose stored records do not fit together: they are left alone.
@@ -183,3 +184,15 @@ type Guard = core.Guard
 
 // Note is an event.
 type Note = core.Note
+
+// Leftover is what an instance that is gone has left on an agent, until it is really given back.
+type Leftover struct {
+	App      string    `json:"app"`
+	Index    int       `json:"index"`
+	Agent    string    `json:"agent"`
+	Hostname string    `json:"hostname,omitempty"`
+	Volumes  []string  `json:"volumes"` // persistence ids; none: reservations only
+	Since    time.Time `json:"since"`
+	Cleaning bool      `json:"cleaning"` // the calls for that are made
+	Text     string    `json:"text"`     // what it waits for
+}

@@ -126,3 +126,39 @@ func (a *Agent) name() string {
 	}
 	return a.Hostname + " (" + a.ID + ")"
 }
+
+// WhyLeft says what a leftover is, where it is, and what it waits for.
+func (s *Snapshot) WhyLeft(l Leftover) string {
+	text := (&leftoverRecord{App: l.App, Index: l.Index, Volumes: l.Volumes}).describe() + " on agent " + s.nameOf(l.Agent) + ": "
+	ag := s.Agent(l.Agent)
+	switch {
+	case !s.Connected:
+		return text + "the engine is not connected to a master"
+	case l.Cleaning:
+		return text + "being destroyed and given back"
+	case ag != nil && ag.Seen:
+		return text + "waits for being offered"
+	case ag != nil && ag.Fate != "":
+		return text + "the agent " + ag.Fate
+	}
+	return text + "the agent has not been offered"
+}
+
+// Uninstalling says what an uninstallation still waits for, in sentences.
+func (s *Snapshot) Uninstalling() []string {
+	var list []string
+	for _, a := range s.Apps {
+		for i := range a.All() {
+			if t := i.Live(); t != nil {
+				list = append(list, fmt.Sprintf("%s/%d: %s", a.Name, i.Index, s.Why(a.Name, i.Index).Text))
+			}
+			for _, t := range i.Detached {
+				list = append(list, fmt.Sprintf("%s/%d: its earlier task %s on agent %s is not known to have ended", a.Name, i.Index, t.ID, s.nameOf(t.Agent)))
+			}
+		}
+	}
+	for _, l := range s.Leftovers {
+		list = append(list, s.WhyLeft(l))
+	}
+	return list
+}

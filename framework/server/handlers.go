@@ -18,7 +18,7 @@ import (
 func getStatus(q *request) (any, error) {
 	s := q.server.engine.Snapshot()
 	return statusView{Status: q.server.engine.Status(), FrameworkID: s.FrameworkID, Connected: s.Connected, Guarded: s.Guard != nil,
-		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside}, nil
+		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Leftovers: len(s.Leftovers), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside}, nil
 }
 
 // getReadiness follows every trouble: only who can act, or knows who does, is ready.
@@ -287,6 +287,18 @@ func listAgents(q *request) (any, error) {
 			}
 			return v
 		}) {
+			break
+		}
+	}
+	return p.page, nil
+}
+
+func listLeftovers(q *request) (any, error) {
+	s, p := q.server.engine.Snapshot(), newPager[leftoverView](q)
+	key := func(l core.Leftover) string { return fmt.Sprint(l.Agent, " ", l.App, " ", l.Index, " ", l.Volumes) }
+	list := slices.SortedFunc(slices.Values(s.Leftovers), func(a, b core.Leftover) int { return strings.Compare(key(a), key(b)) })
+	for _, l := range list {
+		if !p.add(key(l), func() leftoverView { return viewLeftover(s, l) }) {
 			break
 		}
 	}

@@ -23,6 +23,7 @@ type statusView struct {
 	Apps        int    `json:"apps"`
 	Offers      int    `json:"offers"`     // in hand
 	Orphans     int    `json:"orphans"`    // see /v1/orphans
+	Leftovers   int    `json:"leftovers"`  // see /v1/leftovers
 	Unanswered  int    `json:"unanswered"` // tasks that the master was asked for
 	LastEvent   uint64 `json:"last_event"`
 	// Aside are applications that could not be restored.
@@ -265,6 +266,23 @@ type lackView struct {
 	Name string  `json:"name"`
 	Need float64 `json:"need"`
 	Have float64 `json:"have"`
+}
+
+// leftoverView is what an instance that is gone has left on an agent, until it is really given back.
+type leftoverView struct {
+	App      string    `json:"app"`
+	Index    int       `json:"index"`
+	Agent    string    `json:"agent"`
+	Hostname string    `json:"hostname,omitempty"`
+	Volumes  []string  `json:"volumes"` // persistence ids; none: reservations only
+	Since    time.Time `json:"since"`
+	Cleaning bool      `json:"cleaning"` // the calls for that are made
+	Text     string    `json:"text"`     // what it waits for
+}
+
+func viewLeftover(s *core.Snapshot, l core.Leftover) leftoverView {
+	return leftoverView{App: l.App, Index: l.Index, Agent: l.Agent, Hostname: hostOf(s, l.Agent), Volumes: append([]string{}, l.Volumes...),
+		Since: l.Since, Cleaning: l.Cleaning, Text: s.WhyLeft(l)}
 }
 
 func viewWhy(s *core.Snapshot, name string, index int) whyView {
