@@ -21,7 +21,7 @@ import (
 // session runs a session against masters until the end of the benchmark.
 func session(b *testing.B, masters string, media codec.Codec, h scheduler.HandlerFuncs) *scheduler.Session {
 	b.Helper()
-	tr, err := transport.New(transport.Config{Codec: media})
+	tr, err := transport.New(transport.Config{Codec: media, ShareMemory: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -22,7 +22,8 @@ type Controller interface {
 	// with the event itself, with another one or not at all. What the engine does not get is the controller's to answer: offers
 	// to be accepted or declined, updates to be acknowledged, by calls. An error ends Run.
 	//
-	// Event may take its time, but nothing else is handled meanwhile.
+	// Event may take its time, but nothing else is handled meanwhile. Whatever is kept of an event beyond the call should be a copy
+	// made by codec.Detach or strings.Clone: it keeps the whole event in memory otherwise.
 	Event(ctx context.Context, calls scheduler.Calls, event *schedulerpb.Event, next func(*schedulerpb.Event)) error
 }
 

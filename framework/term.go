@@ -80,7 +80,9 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 		return err
 	}
 	defer t.record.close()
-	if t.wire, err = transport.New(f.cfg.Transport); err != nil {
+	wire := f.cfg.Transport
+	wire.ShareMemory = true // the engine keeps copies
+	if t.wire, err = transport.New(wire); err != nil {
 		return err
 	}
 	defer t.wire.Close()

@@ -89,11 +89,19 @@ func (c *Client) Exchange(ctx context.Context, url string, req, resp proto.Messa
 	}
 	cd, err := c.answerCodec(ex.target, httpResp.Header)
 	if err == nil {
-		if err = cd.UnmarshalOwned(body, resp); err != nil {
+		if err = c.unmarshal(cd, body, resp); err != nil {
 			err = &DecodeError{URL: ex.target, MediaType: cd.MediaType(), Size: len(body), Err: err}
 		}
 	}
 	return ex.end(ctx, httpResp, resp, len(body), err)
+}
+
+// unmarshal decodes data, which nobody else has.
+func (c *Client) unmarshal(cd codec.Codec, data []byte, m proto.Message) error {
+	if c.shareMemory {
+		return cd.UnmarshalOwned(data, m)
+	}
+	return cd.UnmarshalDetached(data, m)
 }
 
 // Get fetches a URL, such as a file of a sandbox or a legacy endpoint. The caller closes the body; a

@@ -45,6 +45,10 @@ type Config struct {
 	// MaxFrame is the largest frame of a stream and the largest answer, in bytes; 0 means
 	// recordio.DefaultMaxFrame (64 MiB).
 	MaxFrame int
+	// ShareMemory has scheduler and executor events decoded in the fastest way: all parts of an event, strings too, share memory with its
+	// frame and with each other, so that keeping any of them keeps all. Whoever sets it keeps copies, made by codec.Detach and
+	// strings.Clone. Without it every part of a message may be kept.
+	ShareMemory bool
 	// UserAgent is sent with every exchange; "" means DefaultUserAgent.
 	UserAgent string
 	// Header is added to every exchange. It is cloned.
@@ -75,6 +79,7 @@ type Client struct {
 	credentials   Credentials
 	headerTimeout time.Duration
 	maxFrame      int
+	shareMemory   bool
 	header        func() http.Header // a copy; a closure, as package fmt prints fields of structs around a Client
 	tracer        Tracer
 	http          *http.Client
@@ -87,6 +92,7 @@ func New(cfg Config) (*Client, error) {
 		credentials:   cfg.Credentials,
 		headerTimeout: cfg.HeaderTimeout,
 		maxFrame:      cfg.MaxFrame,
+		shareMemory:   cfg.ShareMemory,
 		tracer:        cfg.Tracer,
 	}
 	if c.codec == nil {

@@ -68,7 +68,7 @@ func (s *Stream) LastReceived() time.Time { return s.began.Add(time.Duration(s.l
 func (s *Stream) Next(m proto.Message) error {
 	frame, err := s.next()
 	if err == nil {
-		if err = s.codec.UnmarshalOwned(frame, m); err != nil {
+		if err = s.client.unmarshal(s.codec, frame, m); err != nil {
 			err = &DecodeError{URL: s.target, MediaType: s.codec.MediaType(), Size: len(frame), Err: err}
 		}
 	}

@@ -244,7 +244,7 @@ func (c *Core) event(e *schedulerpb.Event) {
 		c.failure(e.GetFailure())
 	case schedulerpb.Event_MESSAGE:
 		m := e.GetMessage()
-		c.note(Note{Kind: NoteEvent, Index: -1, Agent: m.GetAgentId().GetValue(), State: "message", Text: "executor " + m.GetExecutorId().GetValue() + " sent a message"})
+		c.note(Note{Kind: NoteEvent, Index: -1, Agent: strings.Clone(m.GetAgentId().GetValue()), State: "message", Text: "executor " + m.GetExecutorId().GetValue() + " sent a message"})
 	case schedulerpb.Event_ERROR:
 		c.note(Note{Kind: NoteWarning, Index: -1, Text: "the master says: " + e.GetError().GetMessage()})
 	}
@@ -495,11 +495,11 @@ func (c *Core) subscribed(s *schedulerpb.Event_Subscribed) {
 		return
 	}
 	if c.fw.ID == "" {
-		c.fw.ID = id
+		c.fw.ID = strings.Clone(id)
 		c.fwDirty = true
 	}
 	if c.cfg.HomeRegion == "" {
-		c.home = s.GetMasterInfo().GetDomain().GetFaultDomain().GetRegion().GetName()
+		c.home = strings.Clone(s.GetMasterInfo().GetDomain().GetFaultDomain().GetRegion().GetName())
 	}
 	c.connected, c.since = true, c.now
 	for id, ag := range c.agents {

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/mesokit/mesokit/framework/placement"
+	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -47,7 +46,7 @@ func (c *Core) observe(o *mesospb.Offer) *agent {
 	was := ag.Agent
 	ag.Agent = &placement.Agent{ID: was.ID, Hostname: strings.Clone(o.GetHostname()), Region: strings.Clone(d.GetRegion().GetName()), Zone: strings.Clone(d.GetZone().GetName()), Capacity: was.Capacity}
 	for _, a := range o.GetAttributes() {
-		ag.Attributes = append(ag.Attributes, proto.CloneOf(a))
+		ag.Attributes = append(ag.Attributes, codec.Detach(a))
 	}
 	if ag.stored && (was.Hostname != ag.Hostname || was.Region != ag.Region || was.Zone != ag.Zone || !sameAttributes(was.Attributes, ag.Attributes)) {
 		c.put(keyAgent+ag.ID, schemaAgent, recordOfAgent(ag.Agent))

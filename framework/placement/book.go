@@ -3,6 +3,7 @@ package placement
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -109,6 +110,7 @@ type expiry struct {
 
 // bookRole is what a role wants and has been told.
 type bookRole struct {
+	name       string
 	idle       bool
 	watch      bool // wants nothing but agents that are new, or free again
 	suppressed bool
@@ -135,7 +137,8 @@ func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {
 		}
 		a := b.agent(pb)
 		o := newOffer(pb, a.agent)
-		o.Received, o.Draining = now, a.draining
+		r := b.role(o.Role)
+		o.Role, o.Received, o.Draining = r.name, now, a.draining // the role's name of the book outlives the offer
 		held := &bookOffer{Offer: o}
 		b.offers[id] = held
 		b.list = append(b.list, held)
@@ -147,7 +150,6 @@ func (b *Book) Add(now time.Time, offers ...*mesospb.Offer) {
 		a.learn()
 		delete(a.due, o.Role)
 		b.passed(a, func(p pastOffer) bool { return p.Role == o.Role })
-		r := b.role(o.Role)
 		r.inHand++
 		r.since = now
 	}
@@ -159,13 +161,13 @@ func (b *Book) agent(pb *mesospb.Offer) *bookAgent {
 	a := b.agents[seen.ID]
 	switch {
 	case a == nil:
-		a = &bookAgent{agent: seen}
-		b.agents[seen.ID] = a
+		a = &bookAgent{agent: seen.detached()}
+		b.agents[a.agent.ID] = a
 	case a.agent == nil: // drained before its first offer
-		a.agent = seen
+		a.agent = seen.detached()
 	case !sameAgent(a.agent, seen):
 		seen.Capacity = a.agent.Capacity
-		a.agent = seen
+		a.agent = seen.detached()
 	}
 	return a
 }
@@ -201,8 +203,8 @@ func (o *Offer) withAgent(a *Agent) *Offer {
 func (b *Book) role(name string) *bookRole {
 	r := b.roles[name]
 	if r == nil {
-		r = &bookRole{}
-		b.roles[name] = r
+		r = &bookRole{name: strings.Clone(name)}
+		b.roles[r.name] = r
 	}
 	return r
 }
@@ -221,7 +223,9 @@ func (b *Book) remove(id string) *Offer {
 	b.role(o.Role).inHand--
 	a := b.agents[o.Agent.ID]
 	a.offers = slices.DeleteFunc(a.offers, func(x *bookOffer) bool { return x == o })
-	return o.Offer
+	offer := o.Offer
+	o.Offer = nil // it may stay in the list for a while
+	return offer
 }
 
 // Rescind removes an offer that the master took back, and reports whether it was there.

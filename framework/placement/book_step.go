@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/mesokit/mesokit/mesos/codec"
 )
 
 // Step returns the calls that are due. Declined offers are out of the book.
@@ -98,7 +100,10 @@ func (b *Book) decline(now time.Time) []Decline {
 	b.stale = false
 	var gone []*bookOffer
 	for _, o := range b.list {
-		if r := b.roles[o.Role]; !o.gone && (o.unfit || r.idle || r.watch) {
+		if o.gone {
+			continue
+		}
+		if r := b.roles[o.Role]; o.unfit || r.idle || r.watch {
 			gone = append(gone, o)
 		}
 	}
@@ -118,12 +123,14 @@ func (b *Book) decline(now time.Time) []Decline {
 		}
 		d := &declines[k]
 		d.OfferIDs = append(d.OfferIDs, o.Proto.GetId())
-		b.remove(o.ID())
-		a := b.agents[o.Agent.ID]
-		a.expect(o.Role, now.Add(d.Refuse))
+		offer := b.remove(o.ID())
+		a := b.agents[offer.Agent.ID]
+		a.expect(offer.Role, now.Add(d.Refuse))
 		if !r.idle {
 			b.past++
-			a.past = append(a.past, pastOffer{o.Offer, now.Add(d.Refuse + b.cfg.HoldFor + b.cfg.Settle)})
+			past := *offer // kept for long, perhaps as the only one of its event
+			past.Proto = codec.Detach(past.Proto)
+			a.past = append(a.past, pastOffer{&past, now.Add(d.Refuse + b.cfg.HoldFor + b.cfg.Settle)})
 		}
 	}
 	return slices.DeleteFunc(declines[:], func(d Decline) bool { return len(d.OfferIDs) == 0 })

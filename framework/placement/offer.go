@@ -2,8 +2,10 @@ package placement
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
@@ -26,6 +28,15 @@ func AgentOf(o *mesospb.Offer) *Agent {
 		ID: o.GetAgentId().GetValue(), Hostname: o.GetHostname(), Attributes: o.GetAttributes(),
 		Region: d.GetRegion().GetName(), Zone: d.GetZone().GetName(),
 	}
+}
+
+// detached returns a copy of the agent that shares no memory with the offer that it was taken from.
+func (a *Agent) detached() *Agent {
+	n := &Agent{ID: strings.Clone(a.ID), Hostname: strings.Clone(a.Hostname), Region: strings.Clone(a.Region), Zone: strings.Clone(a.Zone), Capacity: a.Capacity}
+	for _, at := range a.Attributes {
+		n.Attributes = append(n.Attributes, codec.Detach(at))
+	}
+	return n
 }
 
 // Amounts is how much there is of the scalars that scorers look at, in thousandths.

@@ -40,7 +40,7 @@ type subscription struct {
 
 // subscribe subscribes a framework.
 func subscribe(ctx context.Context, master string, media codec.Codec) (*subscription, error) {
-	tr, err := transport.New(transport.Config{Codec: media})
+	tr, err := transport.New(transport.Config{Codec: media, ShareMemory: true})
 	if err != nil {
 		return nil, err
 	}

@@ -55,11 +55,16 @@ type Codec interface {
 	Append(dst []byte, m proto.Message) ([]byte, error)
 	// Unmarshal resets m and decodes data into it. m keeps no reference to data. After an error,
 	// which is a *DecodeError, the content of m is undefined.
+	//
+	// Parts of m share memory with each other: whoever keeps a small part of a large message for long keeps a copy of it, made by
+	// Detach.
 	Unmarshal(data []byte, m proto.Message) error
 	// UnmarshalOwned is Unmarshal for data that the caller gives away: m may refer to it, so that
-	// nobody may write to it any more. What is decoded is kept in memory as a whole: a program that
-	// keeps a small part of a large message for long should keep a proto.Clone of the part.
+	// nobody may write to it any more. It is the fastest way.
 	UnmarshalOwned(data []byte, m proto.Message) error
+	// UnmarshalDetached is Unmarshal with a result of which every part may be kept: none shares memory with another, or with data.
+	// It is that of the standard runtime, and as slow.
+	UnmarshalDetached(data []byte, m proto.Message) error
 }
 
 // The codecs.

@@ -36,6 +36,16 @@ func (c jsonCodec) Append(dst []byte, m proto.Message) ([]byte, error) {
 }
 
 func (jsonCodec) Unmarshal(data []byte, m proto.Message) error {
+	return unmarshalJSON(data, m, fastpb.Knows(m))
+}
+
+func (c jsonCodec) UnmarshalOwned(data []byte, m proto.Message) error { return c.Unmarshal(data, m) }
+
+func (jsonCodec) UnmarshalDetached(data []byte, m proto.Message) error {
+	return unmarshalJSON(data, m, false)
+}
+
+func unmarshalJSON(data []byte, m proto.Message, fast bool) error {
 	wire := scratch.Get().(*[]byte)
 	defer putScratch(wire)
 	md := m.ProtoReflect().Descriptor()
@@ -51,7 +61,7 @@ func (jsonCodec) Unmarshal(data []byte, m proto.Message) error {
 		return e
 	}
 	*wire = body
-	if fastpb.Knows(m) {
+	if fast {
 		err = fastpb.Unmarshal(bytes.Clone(body), m)
 	} else {
 		err = proto.Unmarshal(body, m)
@@ -62,8 +72,6 @@ func (jsonCodec) Unmarshal(data []byte, m proto.Message) error {
 	}
 	return nil
 }
-
-func (c jsonCodec) UnmarshalOwned(data []byte, m proto.Message) error { return c.Unmarshal(data, m) }
 
 // scratch has buffers for the wire format on its way from or to JSON.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}

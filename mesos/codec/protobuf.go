@@ -54,6 +54,10 @@ func (protobufCodec) UnmarshalOwned(data []byte, m proto.Message) error {
 	return unmarshalStandard(data, m)
 }
 
+func (protobufCodec) UnmarshalDetached(data []byte, m proto.Message) error {
+	return unmarshalStandard(data, m)
+}
+
 func unmarshalFast(frame []byte, m proto.Message) error {
 	err := fastpb.Unmarshal(frame, m)
 	switch {
