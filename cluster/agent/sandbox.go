@@ -162,7 +162,7 @@ func (a *Agent) fetchURIs(c *container, p preparation) error {
 	err = a.fetcher().Fetch(c.ctx, p.uris, c.dir, c.account.userName(), log)
 	var failed *fetcher.Error
 	if errors.As(err, &failed) && c.ctx.Err() == nil {
-		a.log.Warn("cannot fetch", "container", c.key, "uri", failed.URI, "error", failed.Err)
+		a.log.Warn("cannot fetch", "container", c.key, "error", failed) // which shows no secrets
 		// The URI is in the sandbox's stderr; this is what a mesos-agent has to say.
 		return fetchError("Failed to fetch all URIs for container '" + c.key + "': exited with status 1")
 	}

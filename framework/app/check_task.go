@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/mesokit/mesokit/internal/redact"
 )
 
 // taskRole says what a Task is part of.
@@ -180,7 +182,7 @@ func (c *Command) check(p *problems, at string, image bool) {
 		} else if !namesFile(u.URI) {
 			p.add(path+"/uri", quoteShort(u.URI)+" names no file", "add the path of a file: Mesos takes the last part of it as the name in the sandbox")
 		} else if strings.ContainsAny(u.URI, "\x00\n\\'") {
-			p.add(path+"/uri", "is "+quoteShort(redactURI(u.URI)), "escape unusual characters, as URLs do: Mesos refuses quotes, backslashes and line breaks")
+			p.add(path+"/uri", "is "+quoteShort(redact.URIs(u.URI)), "escape unusual characters, as URLs do: Mesos refuses quotes, backslashes and line breaks")
 		}
 		if f := u.OutputFile; strings.HasPrefix(f, "/") || strings.Contains(f, "\x00") || slices.Contains(strings.Split(f, "/"), "..") {
 			p.add(path+"/output_file", "is "+quoteShort(f), "give a path inside the sandbox")

@@ -23,30 +23,8 @@ func (a *App) Redact() *App {
 			return ""
 		}
 		return Redacted
-	}, func(_, uri string) string { return redactURI(uri) })
+	}, func(_, uri string) string { return redact.URIs(uri) })
 	return b
-}
-
-// redactURI takes the user and the values of the query out of a URI.
-func redactURI(uri string) string {
-	rest, query, asks := strings.Cut(uri, "?")
-	if scheme, authority, ok := strings.Cut(rest, "://"); ok {
-		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-			rest = scheme + "://" + Redacted + authority[at:]
-		}
-	}
-	if !asks {
-		return rest
-	}
-	parts := strings.Split(query, "&")
-	for i, p := range parts {
-		if name, _, has := strings.Cut(p, "="); has {
-			parts[i] = name + "=" + Redacted
-		} else if p != "" {
-			parts[i] = Redacted
-		}
-	}
-	return rest + "?" + strings.Join(parts, "&")
 }
 
 // checkRedacted refuses what Redact left.

@@ -77,7 +77,7 @@ func TestReadersSeeNothingThatMayBeSecret(t *testing.T) {
 		/check/type /check/command/cmd /check/command/argv /check/command/arguments /check/command/user /check/command/uris/output_file
 		/check/http/scheme /check/http/port /check/http/path /check/tcp/port
 		/constraints/field /constraints/operator /constraints/value /filters/name /filters/type /filters/value /filters/values /affinities/app /affinities/field
-		/fault_domain/spread /fault_domain/regions /fault_domain/zones /fault_domain/region /fault_domain/zone /readiness/by`) {
+		/fault_domain/spread /fault_domain/regions /fault_domain/zones /fault_domain/region /fault_domain/zone /readiness/by /visibility`) {
 		want[place] = true
 	}
 	for place := range got {

@@ -105,7 +105,7 @@ func fail(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// reply answers. Readers get no passwords of addresses, which may be in what agents say of tasks.
+// reply answers. Readers get no secrets of URIs, which may be in what agents say of tasks.
 func (q *request) reply(status int, answer any) {
 	w := q.w
 	if raw, ok := answer.(json.RawMessage); ok {
@@ -130,5 +130,5 @@ func (q *request) readable(body []byte) []byte {
 	if q.writes {
 		return body
 	}
-	return []byte(redact.Passwords(string(body)))
+	return []byte(redact.URIs(string(body)))
 }

@@ -34,3 +34,34 @@ func Passwords(text string) string {
 		return s[:cut] + user + ":" + Marker + "@"
 	})
 }
+
+// uri is a URI in a text, which may be in JSON, where an & is written otherwise.
+var uri = regexp.MustCompile("[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^\\s\"'`<>\\\\]|\\\\u0026)*")
+
+// value is a part of a query: its name, if it has one, and the rest.
+var value = regexp.MustCompile(`((?:^|&|;|\\u0026)(?:[^&;=\\]*=)?)([^&;\\]+)`)
+
+// URIs takes users with passwords, and the values of queries, out of the URIs in a text: for those who may not see secrets of applications.
+func URIs(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return uri.ReplaceAllStringFunc(text, func(s string) string {
+		rest, query, asks := strings.Cut(s, "?")
+		scheme, authority, _ := strings.Cut(rest, "://")
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 && isUser(authority[:at]) {
+			rest = scheme + "://" + Marker + authority[at:]
+		}
+		if asks {
+			rest += "?" + value.ReplaceAllString(query, "${1}"+Marker)
+		}
+		return rest
+	})
+}
+
+// isUser reports whether what stands before an @ is a user, and not a host with a path.
+func isUser(s string) bool {
+	host, _, path := strings.Cut(s, "/")
+	_, after, colon := strings.Cut(host, ":")
+	return !path || colon && !port.MatchString(after)
+}

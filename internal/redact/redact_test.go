@@ -22,3 +22,18 @@ func TestPasswordsAreTakenOutOfAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestURIsLoseUsersAndTheValuesOfQueries(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://ci:pw@h/a.tgz?sig=x&v":                            "https://[redacted]@h/a.tgz?sig=[redacted]&[redacted]",
+		`{"message":"cannot fetch \"http://t@h/a?x=1\u0026y=2\""}`: `{"message":"cannot fetch \"http://[redacted]@h/a?x=[redacted]\u0026y=[redacted]\""}`,
+		"http://u:p/w@h/x and http://h:80/a@b?":                    "http://[redacted]@h/x and http://h:80/a@b?",
+		"hdfs://h/a@b, file:///x":                                  "hdfs://h/a@b, file:///x",
+		"slave(1)@127.0.0.1:5051 what?a=b":                         "slave(1)@127.0.0.1:5051 what?a=b",
+		"http://h/a?=x&y=":                                         "http://h/a?=[redacted]&[redacted]",
+	} {
+		if got := URIs(in); got != want {
+			t.Errorf("URIs(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

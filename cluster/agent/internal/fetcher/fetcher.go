@@ -39,7 +39,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return redact.Passwords(fmt.Sprintf("failed to fetch '%s': %v", e.URI, e.Err))
+	return redact.URIs(fmt.Sprintf("failed to fetch '%s': %v", e.URI, e.Err))
 }
 
 // Unwrap returns the cause.
@@ -103,7 +103,7 @@ type job struct {
 }
 
 func (j *job) logf(format string, args ...any) {
-	fmt.Fprintf(j.log, "I%s fetcher] %s\n", time.Now().Format("0102 15:04:05.000000"), redact.Passwords(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(j.log, "I%s fetcher] %s\n", time.Now().Format("0102 15:04:05.000000"), redact.URIs(fmt.Sprintf(format, args...)))
 }
 
 func (j *job) run(ctx context.Context) error {

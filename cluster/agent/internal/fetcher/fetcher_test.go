@@ -344,7 +344,7 @@ func TestWhatTheFetcherSaysShowsNoPasswords(t *testing.T) {
 	var log bytes.Buffer
 	uri := "http://ci:hush@127.0.0.1:1/a.tgz"
 	err := new(Fetcher).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &uri}}, t.TempDir(), "", &log)
-	if said := fmt.Sprint(err, &log); strings.Contains(said, "hush") || !strings.Contains(said, "ci:[redacted]@127.0.0.1") {
+	if said := fmt.Sprint(err, &log); strings.Contains(said, "hush") || !strings.Contains(said, "[redacted]@127.0.0.1") {
 		t.Errorf("got %s", said)
 	}
 }
