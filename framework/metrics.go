@@ -2,6 +2,7 @@ package framework
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -125,7 +126,13 @@ func (m *metrics) call(kind schedulerpb.Call_Type, took time.Duration, err error
 type stateCollector struct {
 	f      *Framework
 	gauges []stateGauge
-	wanted *prometheus.Desc
+	apps   []appGauge
+	state  *prometheus.Desc
+}
+
+type appGauge struct {
+	desc  *prometheus.Desc
+	value func(a *core.App) int
 }
 
 type stateGauge struct {
@@ -134,18 +141,47 @@ type stateGauge struct {
 }
 
 func newStateCollector(f *Framework, labels prometheus.Labels) *stateCollector {
-	c := &stateCollector{f: f, wanted: prometheus.NewDesc("mesokit_instances_wanted", "Instances that are to run, by application.", []string{"app"}, labels)}
+	c := &stateCollector{f: f, state: prometheus.NewDesc("mesokit_app_state",
+		"1 for the state of each application: ok, or that of its worst condition, such as failing, no-fit or stalled, and how bad that is.", []string{"app", "state", "severity"}, labels)}
+	perApp := func(name, help string, value func(a *core.App) int) {
+		c.apps = append(c.apps, appGauge{prometheus.NewDesc("mesokit_"+name, help, []string{"app"}, labels), value})
+	}
+	perApp("instances_wanted", "Instances that are to run, by application.", func(a *core.App) int {
+		if a.Definition != nil && a.Definition.Daemon {
+			return a.Counts.Instances
+		}
+		return a.Instances
+	})
+	perApp("instances_up", "Instances that run and are as healthy as asked for.", func(a *core.App) int { return a.Counts.Up })
+	perApp("instances_unready", "Instances that run and are not up.", func(a *core.App) int { return a.Counts.State(core.Running) - a.Counts.Up })
+	perApp("instances_waiting", "Instances of which nothing runs and something should, failing ones included.", func(a *core.App) int { return a.Counts.Waiting })
+	perApp("instances_failing", "Instances that have failed and wait until they are tried again.", func(a *core.App) int { return a.Counts.Failing })
+	perApp("instances_unreachable", "Instances on agents that are cut off.", func(a *core.App) int {
+		return a.Counts.State(core.Unreachable) + a.Counts.State(core.Stranded)
+	})
+	perApp("instances_reached", "Instances that have reached their goal.", func(a *core.App) int { return a.Counts.Reached })
+	perApp("instances_given_up", "Instances that failed too often.", func(a *core.App) int { return a.Counts.GivenUp })
+	perApp("deployment_active", "Whether a deployment is under way, stalled and paused ones included.", func(a *core.App) int { return truth(a.Deployment.Active()) })
+	perApp("deployment_stalled", "Whether a deployment has failed and waits for somebody.", func(a *core.App) int {
+		return truth(a.Deployment != nil && a.Deployment.State == core.DeploymentStalled)
+	})
 	gauge := func(name, help string, value func(Status, *core.Snapshot) int) {
 		c.gauges = append(c.gauges, stateGauge{prometheus.NewDesc("mesokit_"+name, help, nil, labels), value})
 	}
-	truth := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
 	gauge("leading", "Whether this process leads.", func(st Status, _ *core.Snapshot) int { return truth(st.Leading) })
 	gauge("subscribed", "Whether the framework is subscribed.", func(_ Status, s *core.Snapshot) int { return truth(s.Connected) })
+	gauge("master_lost", "Whether this process leads and has no master.", func(st Status, _ *core.Snapshot) int { return truth(st.Leading && st.Master == "") })
+	gauge("store_failing", "Whether what is to be remembered cannot be written, as to a full disk.", func(st Status, _ *core.Snapshot) int {
+		return truth(strings.Contains(st.Trouble, fromStore+": "))
+	})
+	gauge("agents_draining", "Agents that are to be left.", func(_ Status, s *core.Snapshot) int {
+		n := 0
+		for a := range s.Agents() {
+			n += truth(a.Draining)
+		}
+		return n
+	})
+	gauge("apps_set_aside", "Applications that could not be restored.", func(_ Status, s *core.Snapshot) int { return len(s.Aside) })
 	gauge("guarded", "Whether the engine refuses to act because its state is lost.", func(_ Status, s *core.Snapshot) int { return truth(s.Guard != nil) })
 	gauge("offers", "Offers in hand.", func(_ Status, s *core.Snapshot) int { return s.Offers })
 	gauge("orphans", "Tasks of this framework that the engine does not know.", func(_ Status, s *core.Snapshot) int { return len(s.Orphans) })
@@ -154,9 +190,20 @@ func newStateCollector(f *Framework, labels prometheus.Labels) *stateCollector {
 	return c
 }
 
+// truth is 1 for true.
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.wanted
+	ch <- c.state
+	for _, g := range c.apps {
+		ch <- g.desc
+	}
 	for _, g := range c.gauges {
 		ch <- g.desc
 	}
@@ -169,6 +216,14 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(g.value(status, s)))
 	}
 	for _, a := range s.Apps {
-		ch <- prometheus.MustNewConstMetric(c.wanted, prometheus.GaugeValue, float64(a.Instances), a.Name)
+		for _, g := range c.apps {
+			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(g.value(a)), a.Name)
+		}
+		state, worst := s.State(a)
+		severity := "ok"
+		if worst != nil {
+			severity = string(worst.Severity)
+		}
+		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, 1, a.Name, state, severity)
 	}
 }

@@ -48,7 +48,7 @@ more than one. APP is the name of an application, APP/N its instance number N.`,
 		newAppSteer(apiclient.Resume, "Let a paused or stalled deployment go on"),
 		newAppSteer(apiclient.Promote, "Let a deployment go on after its canaries"),
 		newAppSteer(apiclient.Rollback, "Return to the version before"),
-		newAppLogs(), newAppExplain(), newAppEvents(), newAppOrphans(), newAppLeftovers(), newAppGuard(), newAppBackup())
+		newAppLogs(), newAppExplain(), newAppStatus(), newAppEvents(), newAppOrphans(), newAppLeftovers(), newAppGuard(), newAppBackup())
 	return cmd
 }
 
@@ -94,7 +94,7 @@ func withAPI(run func(cmd *cobra.Command, c *apiclient.Client, args []string) er
 		}
 		defer c.Close()
 		err = run(cmd, c, args)
-		if _, unreachable := errors.AsType[*apiclient.UnreachableError](err); !unreachable {
+		if _, unreachable := errors.AsType[*apiclient.UnreachableError](err); !unreachable && cmd.Name() != "explain" && cmd.Name() != "status" { // which tell it
 			tellTrouble(cmd, c)
 		}
 		if _, told := errors.AsType[*exitError](err); !told && err != nil && cmd.Context().Err() != nil {
@@ -172,11 +172,19 @@ func newAppList() *cobra.Command {
 }
 
 func appTable(cmd *cobra.Command, apps []apiclient.App) string {
-	t := newTable(cmd, "app", "up", "waiting", "done", "given up", "version", "state", "changed")
+	t := newTable(cmd, "app", "up", "waiting", "done", "given up", "version", "state", "changed", wide("cause"))
 	for _, a := range apps {
-		t.AppendRow(table.Row{a.Name, upOf(&a), a.Waiting, a.Reached, a.GivenUp, a.Version, stateOfApp(&a), ago(a.Changed)})
+		t.AppendRow(table.Row{a.Name, upOf(&a), a.Waiting, a.Reached, a.GivenUp, a.Version, stateOfApp(&a), ago(a.Changed), causeOf(&a)})
 	}
 	return t.Render()
+}
+
+// causeOf says why an application is not as it should be.
+func causeOf(a *apiclient.App) string {
+	if a.Cause == nil {
+		return ""
+	}
+	return a.Cause.Text
 }
 
 // upOf is how many instances of how many are up.
@@ -198,24 +206,28 @@ func placesOf(a *apiclient.App) int {
 	return n
 }
 
+// stateOfApp is how an application is, in a few words.
 func stateOfApp(a *apiclient.App) string {
-	switch {
-	case a.Trouble != "":
-		return "set aside"
-	case a.Removing:
-		return "is being removed"
-	case a.Deployment != "":
-		return "deployment " + a.Deployment
-	case a.GivenUp > 0:
-		return "given up in part"
-	case a.Failing > 0:
-		return failing(a.Failures, a.NextTry)
-	case a.Waiting > 0:
-		return "waits"
-	case settled(a):
-		return "ok"
+	if a.Trouble != "" {
+		return a.Trouble
 	}
-	return "changes"
+	state := a.State
+	if c := a.Cause; c != nil {
+		var more []string
+		if c.Count > 1 {
+			more = append(more, plural(c.Count, "instance"))
+		}
+		if c.Failures > 0 {
+			more = append(more, plural(c.Failures, "time"))
+		}
+		if c.Until != nil {
+			more = append(more, "next step "+until(*c.Until))
+		}
+		if len(more) > 0 {
+			state += " (" + strings.Join(more, ", ") + ")"
+		}
+	}
+	return state
 }
 
 // failing is the state of what does not stay up.
@@ -317,7 +329,10 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 	if a.Trouble != "" {
 		lines = []string{a.Name + ": " + a.Trouble, "its tasks are left alone; restore it from a backup, or forget it with mesokit app rm"}
 	}
-	if d := a.Last; d != nil {
+	if c := a.Cause; c != nil {
+		lines = append(lines, strings.Split(conditionLine("why", c), "\n")...)
+	}
+	if d := a.Last; d != nil && (a.Cause == nil || a.Cause.Count > 0) {
 		line := fmt.Sprintf("deployment %d from version %d to %d: %s, %d of %d switched, %d ready", d.Number, d.From, d.To, d.State, d.Switched, max(a.Instances, len(tasks)), d.Ready)
 		if d.Text != "" {
 			line += ": " + d.Text
@@ -326,7 +341,8 @@ func printApp(cmd *cobra.Command, a *apiclient.AppDetails, tasks []apiclient.Tas
 	}
 	t := newTable(cmd, column{header: "name", wide: true, name: true}, "instance", "state", "health", "version", "host", "ports", "task", "since", "last")
 	for _, i := range tasks {
-		state, health, since, last := i.State, "", time.Time{}, i.Message
+		state, health, since, last := i.State, "", time.Time{}, strings.TrimPrefix(i.Reason+": "+i.Message, ": ")
+		last = strings.TrimPrefix(strings.TrimSuffix(last, ": "), "engine: ")
 		switch i.State {
 		case "running":
 			health, last = i.Health, ""

@@ -247,7 +247,7 @@ func TestAnApplicationLargerThanTheClusterIsExplained(t *testing.T) {
 	if text := s.app("explain", "big"); !strings.Contains(text, "big/0,1: no offer fits") || !strings.Contains(text, "cpus: 64 wanted, 2 there") {
 		t.Errorf("explain: %s", text)
 	}
-	whys := decode[[]apiclient.Why](t, s.app("explain", "big/1", "-o", "json"))
+	whys := decode[explanation](t, s.app("explain", "big/1", "-o", "json")).Instances
 	if len(whys) != 1 || whys[0].Running || whys[0].Offers == nil || whys[0].Offers.Nearest == nil {
 		t.Fatalf("explain: %+v", whys)
 	}

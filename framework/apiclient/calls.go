@@ -215,6 +215,13 @@ func (c *Client) Explanations(ctx context.Context, apps ...string) ([]Why, error
 	return list[Why](ctx, c, "/v1/explanations", values("app", apps))
 }
 
+// Conditions returns what is not as it should be with the applications named, or with the scheduler and all applications.
+func (c *Client) Conditions(ctx context.Context, apps ...string) ([]Condition, error) {
+	var page struct{ Items []Condition }
+	err := c.do(ctx, get("/v1/conditions", values("app", apps)), &page)
+	return page.Items, err
+}
+
 func values(name string, all []string) url.Values {
 	if len(all) == 0 {
 		return nil

@@ -29,6 +29,8 @@ type Status struct {
 	Leftovers   int    `json:"leftovers"`
 	Unanswered  int    `json:"unanswered"`
 	LastEvent   uint64 `json:"last_event"`
+	// Conditions say what is not as it should be with the scheduler; see Client.Conditions for those of applications.
+	Conditions []Condition `json:"conditions"`
 	// Aside are applications whose stored records do not fit together: they are left alone.
 	Aside []core.Aside `json:"aside,omitempty"`
 }
@@ -45,6 +47,8 @@ type App struct {
 	Instances  int            `json:"instances"` // wanted; 0 for daemons
 	Daemon     bool           `json:"daemon,omitempty"`
 	Version    uint32         `json:"version"`
+	State      string         `json:"state"`           // ok, or that of the worst condition
+	Cause      *Condition     `json:"cause,omitempty"` // the worst condition
 	Up         int            `json:"up"`
 	Waiting    int            `json:"waiting"`
 	Failing    int            `json:"failing"`                // those of them whose last task has failed, or was refused
@@ -58,6 +62,19 @@ type App struct {
 	Deployment string         `json:"deployment,omitempty"` // state of one that is under way
 	Changed    time.Time      `json:"changed"`
 	Trouble    string         `json:"trouble,omitempty"` // why it was set aside, and is left alone
+}
+
+// Condition is one thing that is not as it should be, or is under way: of an application, or without one of the scheduler.
+type Condition struct {
+	App      string     `json:"app,omitempty"`
+	State    string     `json:"state"`
+	Severity string     `json:"severity"` // error, warning or info
+	Count    int        `json:"count,omitempty"`
+	Failures int        `json:"failures,omitempty"` // in a row
+	Text     string     `json:"text"`
+	Next     string     `json:"next,omitempty"`  // what to do, or what is going to happen
+	Until    *time.Time `json:"until,omitempty"` // when something happens by itself
+	Offers   *Funnel    `json:"offers,omitempty"`
 }
 
 // AppDetails is an application with its definition.
@@ -122,6 +139,7 @@ type Why struct {
 	App     string     `json:"app"`
 	Index   int        `json:"index"`
 	Running bool       `json:"running"`
+	Kind    string     `json:"kind"` // of the cause, as State of a Condition
 	Text    string     `json:"text"`
 	Until   *time.Time `json:"until,omitempty"` // when something happens by itself
 	Offers  *Funnel    `json:"offers,omitempty"`

@@ -44,6 +44,8 @@ type Note struct {
 	Agent string `json:"agent,omitempty"`
 	State string `json:"state,omitempty"` // of the task or deployment, after the event
 	Text  string `json:"text,omitempty"`
+	// Failed: it tells of a failure or a loss that nobody has asked for.
+	Failed bool `json:"failed,omitempty"`
 }
 
 // NoteKind says what a Note is about.

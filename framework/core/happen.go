@@ -19,7 +19,7 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	wasUp := t.Up
 	t.State = tr.To
 	if s != nil && (from != tr.To || s.Message != nil) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && (!t.Failed || e == SawGone)) {
-		t.Reason, t.Message = reasonOf(s), clip(s.GetMessage()) // but why the engine kills it says more than that it was killed
+		t.Reason, t.Message = reasonOf(s), messageOf(s) // but why the engine kills it says more than that it was killed
 	}
 	if from != tr.To {
 		t.Changed = c.now
@@ -337,6 +337,7 @@ func (c *Core) noteTask(i *Instance, t *Task, from State, wasUp int64) {
 	case from != t.State:
 		n.Kind = NoteTask
 		n.Text = strings.TrimLeft(strings.TrimPrefix(t.why(), n.State), ": ")
+		n.Failed = t.State == Unreachable || t.State == Stranded || t.State.Over() && !t.Doomed && !strings.HasPrefix(t.Reason, "finished")
 	case (wasUp == 0) != (t.Up == 0):
 		n.Kind, n.Text = NoteHealth, "not ready any more: "+t.checks()
 		if t.Up != 0 {
@@ -360,6 +361,14 @@ func (t *Task) why() string {
 		return t.Reason
 	}
 	return t.Reason + ": " + t.Message
+}
+
+// messageOf is the message of a status. That of masters for tasks of an agent that does not answer pings reads as if it was about a check of the task.
+func messageOf(s *mesospb.TaskStatus) string {
+	if s.GetMessage() == "health check timed out" && s.GetSource() == mesospb.TaskStatus_SOURCE_MASTER {
+		return "the agent did not answer the master's pings"
+	}
+	return clip(s.GetMessage())
 }
 
 func reasonOf(s *mesospb.TaskStatus) string {

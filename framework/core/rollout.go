@@ -39,6 +39,9 @@ const (
 	DeploymentCanceled DeploymentState = "canceled" // replaced by another, or the application is removed
 )
 
+// Active reports whether there is a deployment that is not over yet; stalled and paused ones are not.
+func (d *Deployment) Active() bool { return d != nil && d.active() }
+
 // active reports whether the deployment is not over yet.
 func (d *Deployment) active() bool {
 	return d != nil && d.State != DeploymentDone && d.State != DeploymentCanceled
@@ -330,7 +333,7 @@ func (c *Core) deploymentFailure(a *appState, t *Task, final bool) {
 	}
 	text := fmt.Sprintf("%d new instances have failed, last %s: %s", d.Failures, t.ID, t.why())
 	if rules.rollback && !d.Rollback {
-		c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "rolling-back", Text: text})
+		c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "rolling-back", Text: text, Failed: true})
 		c.deploy(a, a.rec.Base, true)
 		a.rec.Deployment.Text = text
 		return
@@ -376,5 +379,5 @@ func (c *Core) noteDeployment(a *appState) {
 	if d.Text != "" {
 		text += ": " + d.Text
 	}
-	c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: string(d.State), Text: text})
+	c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: string(d.State), Text: text, Failed: d.State == DeploymentStalled})
 }

@@ -18,7 +18,8 @@ import (
 func getStatus(q *request) (any, error) {
 	s := q.server.engine.Snapshot()
 	return statusView{Status: q.server.engine.Status(), FrameworkID: s.FrameworkID, Connected: s.Connected, Guarded: s.Guard != nil,
-		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Leftovers: len(s.Leftovers), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside}, nil
+		Uninstall: s.Uninstall, Apps: len(s.Apps), Offers: s.Offers, Orphans: len(s.Orphans), Leftovers: len(s.Leftovers), Unanswered: s.Unanswered, LastEvent: s.Seq, Aside: s.Aside,
+		Conditions: ofScheduler(q.server.engine.Status(), s)}, nil
 }
 
 // getReadiness follows every trouble: only who can act, or knows who does, is ready.
@@ -272,7 +273,7 @@ func listExplanations(q *request) (any, error) {
 	s, p := q.server.engine.Snapshot(), newPager[whyView](q)
 	q.eachInstance(s, func(key string, i *core.Instance) bool {
 		w := viewWhy(s, i.App, i.Index)
-		return w.Running || p.add(key, func() whyView { return w })
+		return w.Kind == core.CauseRuns || w.Kind == core.CauseReached || p.add(key, func() whyView { return w })
 	})
 	return p.page, nil
 }

@@ -28,6 +28,8 @@ type statusView struct {
 	LastEvent   uint64 `json:"last_event"`
 	// Aside are applications that could not be restored.
 	Aside []core.Aside `json:"aside,omitempty"`
+	// Conditions say what is not as it should be with the scheduler; those of applications are in /v1/conditions.
+	Conditions []conditionView `json:"conditions"`
 }
 
 type appView struct {
@@ -35,6 +37,8 @@ type appView struct {
 	Instances  int            `json:"instances"` // wanted; 0 for daemons
 	Daemon     bool           `json:"daemon,omitempty"`
 	Version    uint32         `json:"version"`
+	State      string         `json:"state"`                  // ok, or that of the worst condition
+	Cause      *conditionView `json:"cause,omitempty"`        // the worst condition
 	Up         int            `json:"up"`                     // run, and are as healthy as asked for
 	Waiting    int            `json:"waiting"`                // nothing runs, and something should
 	Failing    int            `json:"failing"`                // those of them whose last task has failed, or was refused
@@ -51,12 +55,17 @@ type appView struct {
 }
 
 func viewAside(a *core.Aside) appView {
-	return appView{Name: a.App, Tasks: map[string]int{}, Trouble: "set aside: " + a.Why}
+	return appView{Name: a.App, State: "set-aside", Tasks: map[string]int{}, Trouble: "set aside: " + a.Why}
 }
 
 func viewApp(s *core.Snapshot, a *core.App) appView {
 	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Version, Up: a.Counts.Up, Waiting: a.Counts.Waiting, Failing: a.Counts.Failing, Reached: a.Counts.Reached,
 		GivenUp: a.Counts.GivenUp, Tasks: map[string]int{}, Removing: a.Removing, Changed: a.Changed}
+	state, worst := s.State(a)
+	if v.State = state; worst != nil {
+		cause := viewCondition(s, worst)
+		v.Cause = &cause
+	}
 	v.Daemon = a.Definition != nil && a.Definition.Daemon
 	for state, n := range a.Counts.Tasks {
 		if n > 0 {
@@ -233,6 +242,7 @@ type whyView struct {
 	App     string      `json:"app"`
 	Index   int         `json:"index"`
 	Running bool        `json:"running"`
+	Kind    string      `json:"kind"` // of the cause, as State of a condition
 	Text    string      `json:"text"`
 	Until   *time.Time  `json:"until,omitempty"` // when something happens by itself
 	Offers  *funnelView `json:"offers,omitempty"`
@@ -287,7 +297,7 @@ func viewLeftover(s *core.Snapshot, l core.Leftover) leftoverView {
 
 func viewWhy(s *core.Snapshot, name string, index int) whyView {
 	w := s.Why(name, index)
-	v := whyView{App: name, Index: index, Running: w.Running, Text: w.Text}
+	v := whyView{App: name, Index: index, Running: w.Running, Kind: w.Kind, Text: w.Text}
 	if !w.Until.IsZero() {
 		until := w.Until.UTC()
 		v.Until = &until
