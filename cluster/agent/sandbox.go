@@ -74,6 +74,9 @@ func (a *Agent) makeSandbox(c *container, p preparation) error {
 	if err := unsupported(p.container); err != nil {
 		return err
 	}
+	if err := fetcher.Validate(p.uris); err != nil {
+		return wording("Could not fetch: " + err.Error())
+	}
 	if p.user != nil {
 		var err error
 		if p.account, err = a.become(*p.user); err != nil {

@@ -44,7 +44,7 @@ func NewCache(dir string, max int64) *Cache {
 }
 
 // get opens the file of a key, which fetch makes if it is not there.
-func (c *Cache) get(ctx context.Context, key string, fetch func(io.Writer) error) (*os.File, error) {
+func (c *Cache) get(ctx context.Context, key string, fetch func() (*source, error)) (*os.File, error) {
 	for {
 		c.mu.Lock()
 		e, ok := c.entries[key]
@@ -81,7 +81,7 @@ func (c *Cache) get(ctx context.Context, key string, fetch func(io.Writer) error
 }
 
 // fill fetches a new entry.
-func (c *Cache) fill(key string, e *entry, fetch func(io.Writer) error) {
+func (c *Cache) fill(key string, e *entry, fetch func() (*source, error)) {
 	defer close(e.ready)
 	e.size, e.err = writeFile(c.dir, e.path, fetch)
 	if e.err != nil {
@@ -96,15 +96,20 @@ func (c *Cache) fill(key string, e *entry, fetch func(io.Writer) error) {
 	}
 }
 
-func writeFile(dir, name string, fetch func(io.Writer) error) (int64, error) {
+func writeFile(dir, name string, fetch func() (*source, error)) (int64, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, err
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	from, err := fetch()
 	if err != nil {
 		return 0, err
 	}
-	err = fetch(file)
+	defer from.Close()
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, from.perm)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(file, from)
 	info, statErr := file.Stat()
 	if err := errors.Join(err, statErr, file.Close()); err != nil {
 		return 0, err

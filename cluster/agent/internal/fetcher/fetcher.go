@@ -3,9 +3,10 @@
 //   - URIs are fetched one after the other; the first failure ends it;
 //   - the file is named by output_file (a relative path, its directories are made), else by what
 //     follows the last slash of the URI, a query included;
-//   - an absolute path and file:// are copied; http:// and https:// must answer 200;
+//   - an absolute path and file:// are copied with their mode; http:// and https:// must answer 200, and what they send is kept as it is,
+//     whatever its Content-Encoding;
 //   - executable sets mode 0755 and does not extract; otherwise extract, which is the default,
-//     unpacks .tar .tgz .tar.gz .tbz2 .tar.bz2 .txz .tar.xz .zip and .gz into the sandbox;
+//     unpacks .tar .tgz .tar.gz .tbz2 .tar.bz2 .txz .tar.xz .zip and .gz into the sandbox, archives by what is in them;
 //   - cache keeps what was fetched and takes it from there the next time; an archive that is
 //     extracted from the cache does not remain in the sandbox.
 //
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -107,7 +109,7 @@ func (j *job) logf(format string, args ...any) {
 }
 
 func (j *job) run(ctx context.Context) error {
-	value := strings.TrimSpace(j.uri.GetValue())
+	value := trim(j.uri.GetValue())
 	name, err := outputName(j.uri, value)
 	if err != nil {
 		return err
@@ -116,7 +118,7 @@ func (j *job) run(ctx context.Context) error {
 	cached := j.uri.GetCache() && j.f.Cache != nil
 	extract := j.uri.GetExtract() && !j.uri.GetExecutable() && Extractable(name)
 	if cached {
-		file, err := j.f.Cache.get(ctx, j.user+"\x00"+value, func(w io.Writer) error { return j.f.copyURI(ctx, value, w) })
+		file, err := j.f.Cache.get(ctx, j.user+"\x00"+value, func() (*source, error) { return j.f.open(ctx, value) })
 		if err != nil {
 			return err
 		}
@@ -126,13 +128,18 @@ func (j *job) run(ctx context.Context) error {
 			return j.extract(ctx, file, name)
 		}
 		j.logf("Copying '%s' from the cache to '%s'", value, filepath.Join(j.dir, name))
-		return j.store(name, func(w io.Writer) error {
-			_, err := io.Copy(w, file)
+		info, err := file.Stat()
+		if err != nil {
 			return err
-		})
+		}
+		return j.store(name, &source{file, info.Mode().Perm()})
 	}
 	j.logf("Fetching '%s' directly into the sandbox '%s'", value, j.dir)
-	if err := j.store(name, func(w io.Writer) error { return j.f.copyURI(ctx, value, w) }); err != nil {
+	from, err := j.f.open(ctx, value)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(j.store(name, from), from.Close()); err != nil {
 		return err
 	}
 	if extract {
@@ -150,22 +157,18 @@ func (j *job) run(ctx context.Context) error {
 	return nil
 }
 
-// store makes the file name of the sandbox from what write writes.
-func (j *job) store(name string, write func(io.Writer) error) error {
+// store makes the file name of the sandbox from what a URI names.
+func (j *job) store(name string, from *source) error {
 	if dir := path.Dir(name); dir != "." {
 		if err := j.root.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("failed to make the directories of output_file '%s': %w", name, err)
 		}
 	}
-	mode := os.FileMode(0o644)
-	if j.uri.GetExecutable() {
-		mode = 0o755
-	}
-	file, err := j.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	file, err := j.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, from.perm)
 	if err != nil {
 		return err
 	}
-	err = write(file)
+	_, err = io.Copy(file, from)
 	if err == nil && j.uri.GetExecutable() {
 		err = file.Chmod(0o755) // whatever the umask, and for a file that was there
 	}
@@ -173,7 +176,7 @@ func (j *job) store(name string, write func(io.Writer) error) error {
 		_ = j.root.Remove(name) // no half a file is left
 		return err
 	}
-	if j.uri.GetExecutable() {
+	if j.uri.GetExecutable() || from.perm&0o111 != 0 {
 		settle(j.root, name)
 	}
 	return nil
@@ -191,105 +194,165 @@ func (j *job) extract(ctx context.Context, file *os.File, name string) error {
 	return Extract(ctx, file, name, j.root, limit)
 }
 
+// Validate returns what is wrong with URIs that is seen before any is fetched, in the words of Mesos.
+func Validate(uris []*mesospb.CommandInfo_URI) error {
+	for _, u := range uris {
+		if _, err := outputName(u, trim(u.GetValue())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trim drops blanks that a URI begins with.
+func trim(uri string) string { return strings.TrimLeft(uri, " \t\n\r") }
+
 // outputName returns the path in the sandbox, with slashes.
 func outputName(u *mesospb.CommandInfo_URI, value string) (string, error) {
 	if value == "" {
-		return "", errors.New("the URI is empty")
+		return "", errors.New("URI is empty")
 	}
-	if out := u.GetOutputFile(); out != "" {
+	if strings.ContainsAny(value, "\\'\x00") {
+		return "", errors.New("Illegal characters in URI") //nolint:staticcheck // as Mesos words it
+	}
+	name := path.Base(value)
+	if i := strings.Index(value, "://"); i > 1 {
+		_, file, found := strings.Cut(value[i+3:], "/")
+		if !found || file == "" {
+			return "", fmt.Errorf("Malformed URI (missing path): %s", value) //nolint:staticcheck // the same
+		}
+		name = file[strings.LastIndexByte(file, '/')+1:]
+	}
+	if u.OutputFile != nil {
+		out := u.GetOutputFile()
+		if out == "" {
+			return "", errors.New("URI output file path is empty")
+		}
 		if path.IsAbs(out) || !filepath.IsLocal(filepath.FromSlash(out)) {
-			return "", fmt.Errorf("output_file '%s' must be a relative path within the sandbox", out)
+			return "", errors.New("URI output file must be within the sandbox directory")
 		}
 		return path.Clean(out), nil
 	}
-	name := value[strings.LastIndexByte(value, '/')+1:]
-	switch {
-	case name == "" || name == "." || name == "..":
-		return "", fmt.Errorf("the URI has no file name after the last slash: set output_file")
-	case strings.ContainsRune(name, 0):
-		return "", errors.New("the URI contains a NUL byte")
+	if name == "" || name == "." || name == ".." || name == "/" {
+		return "", errors.New("the URI has no file name after the last slash: set output_file")
 	}
 	return name, nil
 }
 
-// copyURI writes what a URI names to w.
-func (f *Fetcher) copyURI(ctx context.Context, value string, w io.Writer) error {
+// source is what a URI names.
+type source struct {
+	io.ReadCloser
+	perm fs.FileMode // of the file that it becomes, before the umask
+}
+
+// open begins to read what a URI names.
+func (f *Fetcher) open(ctx context.Context, value string) (*source, error) {
 	scheme, rest, found := strings.Cut(value, "://")
 	switch {
 	case !found && path.IsAbs(value):
-		return copyFile(ctx, value, w)
+		return openFile(ctx, value)
 	case !found:
-		return fmt.Errorf("'%s' is a relative path: there is no frameworks home to look it up in; use an absolute path or a URL", value)
+		return nil, fmt.Errorf("'%s' is a relative path: there is no frameworks home to look it up in; use an absolute path or a URL", value)
 	case strings.EqualFold(scheme, "file"):
 		rest = strings.TrimPrefix(rest, "localhost")
 		if !path.IsAbs(rest) {
-			return fmt.Errorf("'%s' does not name an absolute path", value)
+			return nil, fmt.Errorf("'%s' does not name an absolute path", value)
 		}
-		return copyFile(ctx, rest, w)
+		return openFile(ctx, rest)
 	case strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"):
-		return f.download(ctx, value, w)
+		return f.download(ctx, value)
 	}
-	return fmt.Errorf("scheme '%s': %w", scheme, ErrUnsupported)
+	return nil, fmt.Errorf("scheme '%s': %w", scheme, ErrUnsupported)
 }
 
-func copyFile(ctx context.Context, name string, w io.Writer) error {
+func openFile(ctx context.Context, name string) (*source, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("'%s' is not a regular file", name)
+		return nil, fmt.Errorf("'%s' is not a regular file", name)
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer file.Close()
-	_, err = io.Copy(w, contextReader{ctx, file})
-	return err
+	return &source{struct {
+		io.Reader
+		io.Closer
+	}{contextReader{ctx, file}, file}, info.Mode().Perm()}, nil
 }
 
-func (f *Fetcher) download(ctx context.Context, value string, w io.Writer) error {
-	if _, err := url.Parse(value); err != nil {
-		return err
+func (f *Fetcher) download(ctx context.Context, value string) (*source, error) {
+	target, err := parseURL(value)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	stalled := fmt.Errorf("the server sent nothing for %v", StallTimeout)
-	watch := time.AfterFunc(StallTimeout, func() { cancel(stalled) })
-	defer watch.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, value, nil)
-	if err != nil {
-		return err
-	}
+	d := &download{ctx: ctx, cancel: cancel, watch: time.AfterFunc(StallTimeout, func() { cancel(stalled) })}
+	req := (&http.Request{Method: http.MethodGet, URL: target, Header: http.Header{"Accept-Encoding": {"identity"}}}).WithContext(ctx)
 	client := f.Client
 	if client == nil {
 		client = http.DefaultClient
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return cause(ctx, err)
+		err = cause(ctx, err)
+		d.stop()
+		return nil, err
 	}
-	defer resp.Body.Close()
+	d.body = resp.Body
 	if resp.StatusCode != http.StatusOK {
-		return &StatusError{resp.StatusCode}
+		return nil, errors.Join(&StatusError{resp.StatusCode}, d.Close())
 	}
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := resp.Body.Read(buf)
-		watch.Reset(StallTimeout)
-		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return cause(ctx, err)
-		}
+	return &source{d, 0o644}, nil
+}
+
+// parseURL is url.Parse, but it sends a path as it is if that has a % which means nothing.
+func parseURL(value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	if escape := url.EscapeError(""); !errors.As(err, &escape) {
+		return u, err
 	}
+	scheme, rest, _ := strings.Cut(value, "://")
+	host, file, _ := strings.Cut(rest, "/")
+	if u, err = url.Parse(scheme + "://" + host + "/"); err != nil {
+		return nil, err
+	}
+	file, _, _ = strings.Cut(file, "#")
+	if strings.ContainsFunc(file, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return nil, fmt.Errorf("'%s' has a blank or control character in its path", value)
+	}
+	u.Opaque = "/" + strings.TrimLeft(file, "/") // two slashes would begin a host
+	return u, nil
+}
+
+// download is the body of an answer, given up when nothing comes.
+type download struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  *time.Timer
+	body   io.ReadCloser
+}
+
+func (d *download) Read(p []byte) (int, error) {
+	n, err := d.body.Read(p)
+	d.watch.Reset(StallTimeout)
+	if err != nil && err != io.EOF {
+		err = cause(d.ctx, err)
+	}
+	return n, err
+}
+
+func (d *download) Close() error {
+	d.stop()
+	return d.body.Close()
+}
+
+func (d *download) stop() {
+	d.watch.Stop()
+	d.cancel(nil)
 }
 
 // cause prefers the reason that a context was cancelled for.

@@ -3,6 +3,7 @@ package fetcher
 import (
 	"archive/tar"
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -191,8 +193,8 @@ func TestFetch(t *testing.T) {
 		{"tar.xz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar.xz")}, with(unpacked, "a.tar.xz", served["/a.tar.xz"]), ""},
 		{"zip", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.zip")}, with(map[string]string{"z/one": "1", "two": "2"}, "a.zip", served["/a.zip"]), ""},
 		{"gz", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.gz")}, map[string]string{"a.gz": string(served["/a.gz"]), "a": "unzipped"}, ""},
-		{"extract under the output file's name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.gz"), OutputFile: proto.String("d/b.gz")},
-			map[string]string{"d/b.gz": string(served["/a.gz"]), "d/b": "unzipped"}, ""},
+		{"a .gz is extracted into the sandbox itself", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.gz"), OutputFile: proto.String("d/b.gz")},
+			map[string]string{"d/b.gz": string(served["/a.gz"]), "b": "unzipped"}, ""},
 		{"no extraction", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar"), Extract: proto.Bool(false)}, map[string]string{"a.tar": string(archive)}, ""},
 		{"executable is not extracted", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/a.tar"), Executable: proto.Bool(true)}, map[string]string{"a.tar": string(archive)}, ""},
 		{"bare bz2 is not extracted", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/x.bz2")}, map[string]string{"x.bz2": string(bz2)}, ""},
@@ -202,12 +204,12 @@ func TestFetch(t *testing.T) {
 		{"relative path", &mesospb.CommandInfo_URI{Value: proto.String("a/b")}, nil, "relative path"},
 		{"relative file URI", &mesospb.CommandInfo_URI{Value: proto.String("file://a/b")}, nil, "absolute path"},
 		{"other scheme", &mesospb.CommandInfo_URI{Value: proto.String("hdfs://a/b")}, nil, "scheme 'hdfs'"},
-		{"no name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/")}, nil, "output_file"},
+		{"no name", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/")}, nil, "missing path"},
 		{"empty", &mesospb.CommandInfo_URI{Value: proto.String(" ")}, nil, "empty"},
 		{"404", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/gone")}, nil, "404"},
 		{"not an archive", &mesospb.CommandInfo_URI{Value: proto.String(server.URL + "/bad.tar.gz")}, nil, "failed to extract"},
-		{"absolute output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("/tmp/x")}, nil, "output_file"},
-		{"escaping output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("a/../../x")}, nil, "output_file"},
+		{"absolute output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("/tmp/x")}, nil, "URI output file must be within the sandbox directory"},
+		{"escaping output file", &mesospb.CommandInfo_URI{Value: proto.String(plainFile), OutputFile: proto.String("a/../../x")}, nil, "URI output file must be within the sandbox directory"},
 		{"refused connection", &mesospb.CommandInfo_URI{Value: proto.String("http://127.0.0.1:1/x")}, nil, "refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -265,7 +267,6 @@ func TestArchivesStayInTheSandbox(t *testing.T) {
 	for name, archive := range map[string][]byte{
 		"parent.tar":         tarOf(t, member{name: "../evil", body: "x"}),
 		"deep.tar":           tarOf(t, member{name: "a/b/../../../evil", body: "x"}),
-		"absolute.tar":       tarOf(t, member{name: filepath.Join(outside, "evil"), body: "x"}),
 		"symlink.tar":        tarOf(t, member{name: "l", link: outside, kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}),
 		"relative-link.tar":  tarOf(t, member{name: "l", link: "../../" + filepath.Base(outside), kind: tar.TypeSymlink}, member{name: "l/evil", body: "x"}),
 		"two-links.tar":      tarOf(t, member{name: "a", link: ".", kind: tar.TypeSymlink}, member{name: "b", link: "a/..", kind: tar.TypeSymlink}, member{name: "b/evil", body: "x"}),
@@ -424,6 +425,157 @@ func TestCacheForgetsFailures(t *testing.T) {
 	write(t, dir, "late", nil)
 	if err := f.Fetch(t.Context(), uri, t.TempDir(), "", io.Discard); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAnArchiveIsWhatIsInItWhateverItsName(t *testing.T) {
+	file := member{name: "in", body: "side"}
+	for name, data := range map[string][]byte{
+		"plain.tgz": tarOf(t, file), "gzipped.tar": gz(t, tarOf(t, file)), "xz.zip": xzOf(t, tarOf(t, file)), "zip.tar.bz2": zipOf(t, file),
+		"twice.tar": gz(t, xzOf(t, tarOf(t, file))), "empty.tar": nil,
+	} {
+		dir, src := t.TempDir(), write(t, t.TempDir(), name, data)
+		if err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, dir, "", io.Discard); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := contents(t, dir)["in"]; got != "side" && name != "empty.tar" {
+			t.Errorf("%s unpacks to %q", name, contents(t, dir))
+		}
+	}
+	src := write(t, t.TempDir(), "text.tar", []byte(strings.Repeat("no archive at all\n", 100)))
+	if err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, t.TempDir(), "", io.Discard); !errors.Is(err, errFormat) {
+		t.Errorf("text: %v", err)
+	}
+}
+
+// What libarchive does with the flags that Mesos gives it: names, modes, times and kinds of entries.
+func TestEntriesAreUnpackedAsLibarchiveDoes(t *testing.T) {
+	old := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, h := range []*tar.Header{
+		{Name: "/abs/file", Typeflag: tar.TypeReg, Mode: 0o4777, Size: 4},
+		{Name: "/abs/", Typeflag: tar.TypeDir, Mode: 0o777},
+		{Name: "ro", Typeflag: tar.TypeReg, Mode: 0o444},
+		{Name: "hard", Typeflag: tar.TypeLink, Linkname: "/abs/file"},
+		{Name: "soft", Typeflag: tar.TypeSymlink, Linkname: "abs/file"},
+		{Name: "pipe", Typeflag: tar.TypeFifo, Mode: 0o600},
+		{Name: "odd", Typeflag: 'Q', Mode: 0o644},
+		{Name: "ro", Typeflag: tar.TypeReg, Mode: 0o640}, // again
+	} {
+		h.ModTime = old
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Size > 0 {
+			io.WriteString(w, "text")
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir, src := t.TempDir(), write(t, t.TempDir(), "a.tar", archive.Bytes())
+	if err := (&Fetcher{}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src}}, dir, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	umask := umaskOf(t)
+	for name, mode := range map[string]fs.FileMode{
+		"abs": fs.ModeDir | 0o777&^umask, "abs/file": 0o777 &^ umask, "hard": 0o777 &^ umask, "ro": 0o640 &^ umask, "soft": fs.ModeSymlink | 0o777,
+		"pipe": fs.ModeNamedPipe | 0o600&^umask, "odd": 0o644 &^ umask,
+	} {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if info.Mode() != mode || !info.ModTime().Equal(old) {
+			t.Errorf("%s has mode %v and time %v, want %v and %v", name, info.Mode(), info.ModTime().UTC(), mode, old)
+		}
+	}
+}
+
+func umaskOf(t *testing.T) fs.FileMode {
+	name := filepath.Join(t.TempDir(), "all")
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o777)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0o777 &^ info.Mode().Perm()
+}
+
+func TestALocalFileKeepsItsMode(t *testing.T) {
+	src := write(t, t.TempDir(), "tool", []byte("#!/bin/sh"))
+	if err := os.Chmod(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, cached := range []bool{false, true} {
+		dir := t.TempDir()
+		f := &Fetcher{Cache: NewCache(filepath.Join(t.TempDir(), "cache"), 0)}
+		if err := f.Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &src, Cache: &cached}}, dir, "", io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(dir, "tool"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := 0o755 &^ umaskOf(t); info.Mode() != want {
+			t.Errorf("cached %v: mode %v, want %v", cached, info.Mode(), want)
+		}
+	}
+}
+
+func TestWhatAServerSendsIsKeptAsItIs(t *testing.T) {
+	packed := gz(t, []byte("text"))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := make(chan string, 1)
+	go func() { // the server of net/http would refuse the path
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		asked <- line
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(packed), packed)
+	}()
+	dir := t.TempDir()
+	uri := "http://" + l.Addr().String() + "/50%/a%zz?x=100%"
+	if err := (&Fetcher{Client: &http.Client{Transport: &http.Transport{}}}).Fetch(t.Context(), []*mesospb.CommandInfo_URI{{Value: &uri, OutputFile: proto.String("out")}}, dir, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, dir)["out"]; got != string(packed) {
+		t.Errorf("stored %q, want the bytes that were sent", got)
+	}
+	if got := <-asked; got != "GET /50%/a%zz?x=100% HTTP/1.1\r\n" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+func TestURIsAreValidatedBeforeAnyIsFetched(t *testing.T) {
+	for _, test := range []struct{ uri, output, want string }{
+		{"http://h/x", "/abs", "URI output file must be within the sandbox directory"},
+		{"http://h/x", "../x", "URI output file must be within the sandbox directory"},
+		{"http://h/it's", "", "Illegal characters in URI"},
+		{`http://h/a\b`, "", "Illegal characters in URI"},
+		{"http://h", "", "Malformed URI (missing path): http://h"},
+		{"http://h/", "x", "Malformed URI (missing path): http://h/"},
+		{"http://h/50%", "", "<nil>"},
+	} {
+		u := &mesospb.CommandInfo_URI{Value: &test.uri}
+		if test.output != "" {
+			u.OutputFile = &test.output
+		}
+		if err := Validate([]*mesospb.CommandInfo_URI{u}); fmt.Sprint(err) != test.want {
+			t.Errorf("%s to %q: %v, want %s", test.uri, test.output, err, test.want)
+		}
 	}
 }
 
