@@ -54,7 +54,7 @@ func (a *Agent) getFrameworks(*agentpb.Call) (*agentpb.Response, *problem) {
 
 func (a *Agent) getAgent(*agentpb.Call) (*agentpb.Response, *problem) {
 	info := clone(a.info)
-	info.Resources = resources.Endpoint(a.total)
+	info.Resources = resources.CloneList(a.total) // without the older fields, unlike other endpoints
 	get := &agentpb.Response_GetAgent{AgentInfo: info}
 	if a.drain != nil {
 		get.DrainConfig = a.drainConfig()

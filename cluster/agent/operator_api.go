@@ -40,6 +40,11 @@ var operatorCalls = map[agentpb.Call_Type]operatorCall{
 	agentpb.Call_GET_OPERATIONS:         (*Agent).getOperations,
 	agentpb.Call_GET_RESOURCE_PROVIDERS: (*Agent).getResourceProviders,
 	agentpb.Call_PRUNE_IMAGES:           (*Agent).pruneImages,
+
+	agentpb.Call_ADD_RESOURCE_PROVIDER_CONFIG:    (*Agent).addResourceProvider,
+	agentpb.Call_UPDATE_RESOURCE_PROVIDER_CONFIG: (*Agent).updateResourceProvider,
+	agentpb.Call_REMOVE_RESOURCE_PROVIDER_CONFIG: (*Agent).removeResourceProvider,
+	agentpb.Call_MARK_RESOURCE_PROVIDER_GONE:     (*Agent).markResourceProviderGone,
 }
 
 func (a *Agent) operatorAPI(w http.ResponseWriter, r *http.Request) {

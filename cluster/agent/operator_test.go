@@ -126,7 +126,7 @@ func TestOperatorReads(t *testing.T) {
 		t.Errorf("frameworks %v", f)
 	}
 	info := ok(t, a, &agentpb.Call{Type: agentpb.Call_GET_AGENT.Enum()}).GetGetAgent().GetAgentInfo()
-	if info.GetId().GetValue() != "agent-S0" || info.GetResources()[0].GetRole() != "*" {
+	if info.GetId().GetValue() != "agent-S0" || info.GetResources()[0].Role != nil { //lint:ignore SA1019 which is the point
 		t.Errorf("agent %v", info)
 	}
 	containers := ok(t, a, &agentpb.Call{Type: agentpb.Call_GET_CONTAINERS.Enum()}).GetGetContainers().GetContainers()
@@ -141,7 +141,7 @@ func TestOperatorReads(t *testing.T) {
 	}
 }
 
-func TestOperatorAPIRefusesBadCalls(t *testing.T) {
+func TestOperatorAPIAnswersAsMesosDoes(t *testing.T) {
 	m := newTestMaster(t)
 	a := run(t, m)
 	j := map[string]string{"Content-Type": "application/json"}
@@ -167,7 +167,18 @@ func TestOperatorAPIRefusesBadCalls(t *testing.T) {
 		{"message accept for a plain call", map[string]string{"Content-Type": "application/json", "Accept": "application/json", "Message-Accept": "application/json"}, `{"type":"GET_HEALTH"}`, 406, ""},
 		{"stream of a plain call", map[string]string{"Content-Type": "application/json", "Accept": "application/recordio"}, `{"type":"GET_HEALTH"}`, 406, ""},
 		{"input that is no stream", j, `{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{"type":"CONTAINER_ID","container_id":{"value":"x"}}}`, 415, ""},
-		{"what is not built in", j, `{"type":"ADD_RESOURCE_PROVIDER_CONFIG","add_resource_provider_config":{"info":{"type":"a","name":"b"}}}`, 501, ""},
+		{"no such container to kill", j, `{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"c1","parent":{"value":"p"}}}}`, 404, "Container 'p.c1' cannot be found (or is already killed)"},
+		{"an unknown provider", j, `{"type":"ADD_RESOURCE_PROVIDER_CONFIG","add_resource_provider_config":{"info":{"type":"a","name":"b"}}}`, 400,
+			"Failed to validate resource provider config with type 'a' and name 'b': Unknown local resource provider type 'a'"},
+		{"a changed provider", j, `{"type":"UPDATE_RESOURCE_PROVIDER_CONFIG","update_resource_provider_config":{"info":{"type":"a","name":"b"}}}`, 400, ""},
+		{"a provider less", j, `{"type":"REMOVE_RESOURCE_PROVIDER_CONFIG","remove_resource_provider_config":{"type":"a","name":"b"}}`, 500, ""},
+		{"a provider that is gone", j, `{"type":"MARK_RESOURCE_PROVIDER_GONE","mark_resource_provider_gone":{"resource_provider_id":{"value":"x"}}}`, 200, ""},
+		{"a log that is not written", j, `{"type":"LIST_FILES","list_files":{"path":"/slave/log"}}`, 404, ""},
+		{"reading it", j, `{"type":"READ_FILE","read_file":{"path":"/slave/log","offset":0}}`, 404, ""},
+		{"no call", j, `{"type":"UNKNOWN"}`, 501, ""},
+		{"an empty list of tasks", j, `{"type":"GET_TASKS"}`, 200, `{"type":"GET_TASKS","get_tasks":{"pending_tasks":[],"queued_tasks":[],"launched_tasks":[],"terminated_tasks":[],"completed_tasks":[]}}`},
+		{"an empty list of frameworks", j, `{"type":"GET_FRAMEWORKS"}`, 200, `{"type":"GET_FRAMEWORKS","get_frameworks":{"frameworks":[],"completed_frameworks":[]}}`},
+		{"an empty list of executors", j, `{"type":"GET_EXECUTORS"}`, 200, `{"type":"GET_EXECUTORS","get_executors":{"executors":[],"completed_executors":[]}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			resp := post(t, a, "/slave(1)/api/v1", c.headers, c.body)

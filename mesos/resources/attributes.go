@@ -14,8 +14,8 @@ import (
 //
 //	rack:r1;zone:eu-1;cores:64;ports:[8000-8999]
 //
-// Values are scalars, [ranges] or text, from which spaces are removed. Order and duplicates are kept. The error is a
-// *ParseError. Where Mesos does something nobody can want, this is an error too: it would keep spaces around a name.
+// Values are scalars, [ranges] or text, from which spaces are removed; numbers below 0 are text. Spaces around a name become part of it, and
+// ranges may begin after their end, as in Mesos. Order and duplicates are kept. The error is a *ParseError.
 func ParseAttributes(text string) ([]*mesospb.Attribute, error) {
 	var list []*mesospb.Attribute
 	for _, pair := range strings.FieldsFunc(text, func(c rune) bool { return c == ';' || c == '\n' }) {
@@ -33,10 +33,11 @@ func parseAttribute(pair string) (*mesospb.Attribute, error) {
 	switch {
 	case !ok:
 		return nil, errors.New("has no colon; write name:value")
-	case trim(name) == "":
+	case name == "":
 		return nil, errors.New("has no name; write name:value")
-	case trim(name) != name:
-		return nil, errors.New("has spaces around the name, which would become part of it; remove them")
+	}
+	if rs, err := rangesAsWritten(strings.ReplaceAll(text, " ", "")); err == nil && slices.ContainsFunc(rs, Range.IsEmpty) {
+		return attributeOfRanges(name, rs), nil
 	}
 	v, err := parseValue(text)
 	if err != nil {
@@ -44,6 +45,9 @@ func parseAttribute(pair string) (*mesospb.Attribute, error) {
 	}
 	switch v.typ {
 	case mesospb.Value_SCALAR:
+		if v.scalar < 0 {
+			return NewTextAttribute(name, strings.ReplaceAll(text, " ", "")), nil
+		}
 		return NewScalarAttribute(name, v.scalar), nil
 	case mesospb.Value_RANGES:
 		return NewRangesAttribute(name, v.ranges), nil
@@ -103,6 +107,15 @@ func NewScalarAttribute(name string, v float64) *mesospb.Attribute {
 // NewRangesAttribute returns an attribute of type RANGES.
 func NewRangesAttribute(name string, rs Ranges) *mesospb.Attribute {
 	return &mesospb.Attribute{Name: &name, Type: mesospb.Value_RANGES.Enum(), Ranges: NewRangeList(rs...).Proto()}
+}
+
+// attributeOfRanges is NewRangesAttribute for ranges that are left as they are.
+func attributeOfRanges(name string, rs Ranges) *mesospb.Attribute {
+	a := NewRangesAttribute(name, nil)
+	for _, r := range rs {
+		a.Ranges.Range = append(a.Ranges.Range, &mesospb.Value_Range{Begin: &r.Begin, End: &r.End})
+	}
+	return a
 }
 
 // AttributesNamed yields the attributes of a name, in order: names may occur several times.

@@ -99,6 +99,23 @@ func inside(s string) ([]string, error) {
 }
 
 func parseRanges(s string) (Ranges, error) {
+	rs, err := rangesAsWritten(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rs {
+		if r.IsEmpty() {
+			return nil, fmt.Errorf("range %d-%d begins after its end", r.Begin, r.End)
+		}
+	}
+	return normalize(rs), nil
+}
+
+// rangesAsWritten reads ranges in their order, those that begin after their end too.
+func rangesAsWritten(s string) (Ranges, error) {
+	if s == "" || s[0] != '[' {
+		return nil, errors.New("is no list of ranges")
+	}
 	items, err := inside(s)
 	if err != nil {
 		return nil, err
@@ -116,10 +133,7 @@ func parseRanges(s string) (Ranges, error) {
 		if r.End, err = strconv.ParseUint(end, 10, 64); err != nil {
 			return nil, fmt.Errorf("%q is not an integer from 0 to 18446744073709551615", cut(end))
 		}
-		if r.IsEmpty() {
-			return nil, fmt.Errorf("range %s begins after its end", it)
-		}
 		rs = append(rs, r)
 	}
-	return normalize(rs), nil
+	return rs, nil
 }

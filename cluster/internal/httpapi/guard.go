@@ -13,7 +13,7 @@ import (
 // hosts at loopback that known, which gets a name in lower case, does not admit; see package httpguard.
 func Server(endpoints http.Handler, known func(name string) bool) *http.Server {
 	streams := func(r *http.Request) bool { return r.Header.Get("Content-Type") == codec.MediaTypeRecordIO }
-	return httpguard.Server(httpguard.Handler(endpoints, httpguard.Config{Host: known, LongBody: streams, Refuse: Error}))
+	return httpguard.Server(httpguard.Handler(unzipped(endpoints), httpguard.Config{Host: known, LongBody: streams, Refuse: Error}))
 }
 
 // Known returns what Server takes, for a host name and further ones.

@@ -121,6 +121,15 @@ func (b builder) field(f *field, fd protoreflect.FieldDescriptor) {
 // written are the lists that a master writes even if they are empty, because it does not build these
 // answers as messages but writes their JSON by hand.
 var written = map[protoreflect.FullName]bool{
+	"mesos.v1.agent.Response.GetExecutors.completed_executors":    true,
+	"mesos.v1.agent.Response.GetExecutors.executors":              true,
+	"mesos.v1.agent.Response.GetFrameworks.completed_frameworks":  true,
+	"mesos.v1.agent.Response.GetFrameworks.frameworks":            true,
+	"mesos.v1.agent.Response.GetTasks.completed_tasks":            true,
+	"mesos.v1.agent.Response.GetTasks.launched_tasks":             true,
+	"mesos.v1.agent.Response.GetTasks.pending_tasks":              true,
+	"mesos.v1.agent.Response.GetTasks.queued_tasks":               true,
+	"mesos.v1.agent.Response.GetTasks.terminated_tasks":           true,
 	"mesos.v1.master.Response.GetAgents.agents":                   true,
 	"mesos.v1.master.Response.GetAgents.recovered_agents":         true,
 	"mesos.v1.master.Response.GetExecutors.executors":             true,
