@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/mesokit/mesokit/mesos/agentpb"
 	"github.com/mesokit/mesokit/mesos/codec"
 	"github.com/mesokit/mesokit/mesos/executorpb"
 	"github.com/mesokit/mesokit/mesos/masterpb"
@@ -25,6 +26,7 @@ import (
 const captures = "../../test/captures/"
 
 type exchange struct {
+	Note    string
 	Request struct {
 		Path    string
 		Headers map[string]string
@@ -77,6 +79,14 @@ var apis = map[string]struct{ call, response, event proto.Message }{
 	"/api/v1/scheduler": {&schedulerpb.Call{}, &schedulerpb.Response{}, &schedulerpb.Event{}},
 	"/api/v1/executor":  {&executorpb.Call{}, nil, &executorpb.Event{}},
 	"/api/v1":           {&masterpb.Call{}, &masterpb.Response{}, &masterpb.Event{}},
+}
+
+// said returns the messages of an exchange. Requests to an agent's API have a note that says so.
+func (e exchange) said() struct{ call, response, event proto.Message } {
+	if strings.HasPrefix(e.Note, "agent: ") {
+		return struct{ call, response, event proto.Message }{&agentpb.Call{}, &agentpb.Response{}, &agentpb.ProcessIO{}}
+	}
+	return apis[e.Request.Path]
 }
 
 // eachExchange calls f for every recorded exchange with an API.
@@ -135,7 +145,7 @@ func decode(t *testing.T, c codec.Codec, raw []byte, like proto.Message) proto.M
 func TestRecordedRequestsDecodeAsTheyDidInMesos(t *testing.T) {
 	decoded := 0
 	eachExchange(t, func(t *testing.T, e exchange) {
-		like, in := apis[e.Request.Path].call, e.Request.Body
+		like, in := e.said().call, e.Request.Body
 		c, ok := codec.ByMediaType(e.Request.Headers["Content-Type"])
 		if !ok || in.kind == "" {
 			return
@@ -173,7 +183,7 @@ func TestRecordedRequestsDecodeAsTheyDidInMesos(t *testing.T) {
 func TestRecordedAnswersAreWrittenAsMesosWroteThem(t *testing.T) {
 	answers := 0
 	eachExchange(t, func(t *testing.T, e exchange) {
-		api := apis[e.Request.Path]
+		api := e.said()
 		check := func(b body, like proto.Message) {
 			if b.kind != "json" {
 				return
@@ -187,7 +197,8 @@ func TestRecordedAnswersAreWrittenAsMesosWroteThem(t *testing.T) {
 			// A master writes the checkpoint of an agent's info, a field that the v1 protocol does not have.
 			want := strings.ReplaceAll(string(b.raw), `,"checkpoint":true},"active"`, `},"active"`)
 			// Not only the same values: the same bytes, order of fields and form of numbers included.
-			if string(got) != want {
+			// Only maps are in the order of Mesos' hash tables.
+			if string(got) != want && !(strings.Contains(want, `"get_quota"`) && sameJSON(t, got, []byte(want))) {
 				t.Errorf("JSON differs\nours  %s\nMesos %s", got, want)
 			}
 		}
@@ -237,4 +248,14 @@ func TestRecordedZooKeeperNodesDecode(t *testing.T) {
 			t.Errorf("%s: %v", name, m)
 		}
 	}
+}
+
+// sameJSON reports whether two texts are the same but for the order of what is in objects.
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var x, y any
+	if err := errors.Join(json.Unmarshal(a, &x), json.Unmarshal(b, &y)); err != nil {
+		t.Fatal(err)
+	}
+	return cmp.Equal(x, y)
 }

@@ -61,13 +61,12 @@ func TestEveryCallAndEventOfOperators(t *testing.T) {
 				"ADD_RESOURCE_PROVIDER_CONFIG":    noProviders,
 				"UPDATE_RESOURCE_PROVIDER_CONFIG": noProviders,
 				"REMOVE_RESOURCE_PROVIDER_CONFIG": noProviders,
-				"MARK_RESOURCE_PROVIDER_GONE":     noProviders,
 			})
 		})
 	}
 }
 
-const noProviders = "the embedded cluster has no resource providers, and says so by 501"
+const noProviders = "the embedded cluster has no resource providers, and refuses what is about them"
 
 // watchCluster watches events; the function that it returns waits for the removal of the framework.
 func watchCluster(t *testing.T, m *operator.Master) (end func()) {
@@ -209,14 +208,15 @@ func agentCalls(f *framework, m *operator.Master, tr *transport.Client) {
 	got(f, "GetContainers", some[*agentpb.Response_GetContainers_Container])(a.GetContainers(ctx, operator.ContainersConfig{Nested: true, Standalone: true}))
 	f.must(a.PruneImages(ctx))
 	info := &mesospb.ResourceProviderInfo{Type: proto.String("t.t"), Name: proto.String("n")}
-	for what, err := range map[string]error{
-		"add": a.AddResourceProviderConfig(ctx, info), "update": a.UpdateResourceProviderConfig(ctx, info),
-		"remove": a.RemoveResourceProviderConfig(ctx, "t.t", "n"), "mark gone": a.MarkResourceProviderGone(ctx, "r"),
+	for _, refused := range []struct{ err, want error }{
+		{a.AddResourceProviderConfig(ctx, info), transport.ErrBadRequest}, {a.UpdateResourceProviderConfig(ctx, info), transport.ErrBadRequest},
+		{a.RemoveResourceProviderConfig(ctx, "t.t", "n"), transport.ErrInternal},
 	} {
-		if !errors.Is(err, transport.ErrNotImplemented) {
-			f.t.Errorf("%s: %v", what, err)
+		if !errors.Is(refused.err, refused.want) {
+			f.t.Errorf("got %v, want %v", refused.err, refused.want)
 		}
 	}
+	f.must(a.MarkResourceProviderGone(ctx, "r"))
 	containers(f, a, place.ContainerID)
 	terminal(f, a, place.ContainerID)
 }
