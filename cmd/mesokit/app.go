@@ -488,6 +488,7 @@ func confirmRemoval(cmd *cobra.Command, c *apiclient.Client, names []string, for
 
 func newAppSteer(what apiclient.Steer, short string) *cobra.Command {
 	var w waitOptions
+	var o apiclient.SteerOptions
 	cmd := &cobra.Command{
 		Use: string(what) + " APP", Short: short, Args: cobra.ExactArgs(1),
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
@@ -495,8 +496,14 @@ func newAppSteer(what apiclient.Steer, short string) *cobra.Command {
 				return err
 			}
 			w.back = what == apiclient.Rollback
-			return w.command(cmd, c, args[0], func() (string, error) { return c.Steer(cmd.Context(), args[0], what) })
+			return w.command(cmd, c, args[0], func() (string, error) { return c.Steer(cmd.Context(), args[0], what, o) })
 		}),
+	}
+	switch what {
+	case apiclient.Promote:
+		cmd.Flags().BoolVar(&o.Force, "force", false, "go on even though the canaries have failed")
+	case apiclient.Rollback:
+		cmd.Flags().Uint32Var(&o.To, "to", 0, "return to this version (default: the one before); mesokit app show lists those that are kept")
 	}
 	if what != apiclient.Pause {
 		w.flags(cmd)

@@ -181,9 +181,21 @@ const (
 	Rollback Steer = "rollback"
 )
 
+// SteerOptions of Steer. The zero value is what is meant most of the time.
+type SteerOptions struct {
+	// Force has Promote go on even though the canaries have failed.
+	Force bool
+	// To is the version that Rollback returns to; 0: the one before.
+	To uint32
+}
+
 // Steer pauses, resumes, promotes or rolls back the deployment of an application.
-func (c *Client) Steer(ctx context.Context, name string, what Steer) (string, error) {
-	return c.command(ctx, http.MethodPost, appPath(name)+"/deployment/"+string(what), nil, nil)
+func (c *Client) Steer(ctx context.Context, name string, what Steer, o SteerOptions) (string, error) {
+	query := forced(o.Force)
+	if o.To != 0 {
+		query = url.Values{"to": {strconv.FormatUint(uint64(o.To), 10)}}
+	}
+	return c.command(ctx, http.MethodPost, appPath(name)+"/deployment/"+string(what), query, nil)
 }
 
 func instancePath(name string, index int) string {

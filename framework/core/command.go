@@ -191,6 +191,9 @@ func (c *Core) prepare(in Submit) (take func() string, err error) {
 		if v, err = c.newVersion(n, in.App); err != nil {
 			return nil, err
 		}
+		if v.shown = a.nextShown(); change == app.Policy {
+			v.shown = cur.shown
+		}
 	}
 	if change >= app.Version {
 		if err := c.follow(a, v); err != nil {
@@ -236,12 +239,12 @@ func (c *Core) update(a *appState, in Submit, change app.Change, v *version) str
 		c.rearm(a)
 		text = name + " changed; nothing has to be restarted"
 	case change >= app.Version:
-		a.rec.LastNumber = v.number
+		a.rec.LastNumber, a.rec.Shown = v.number, v.shown
 		a.versions[v.number] = v
 		c.putVersion(a, v)
 		c.deploy(a, v.number, false)
 		c.book.Want(v.role, true)
-		text = fmt.Sprintf("%s: deploying version %d", name, v.number)
+		text = fmt.Sprintf("%s: deploying version %d", name, v.shown)
 	}
 	return text
 }
@@ -275,7 +278,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: the application %q makes no demand", ErrInvalid, def.Name)
 	}
-	v := &version{number: number, created: ms(c.wall()), app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: def.HasVolumes()}
+	v := &version{number: number, shown: number, created: ms(c.wall()), app: def, hash: def.Hash(), demand: d, role: d.Role, volumes: def.HasVolumes()}
 	if d.Group == "" {
 		d.Group = def.Name
 	}
@@ -290,7 +293,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 }
 
 func (c *Core) putVersion(a *appState, v *version) {
-	c.put(versionKey(a.rec.Name, v.number), schemaVersion, versionRecord{Number: v.number, Created: v.created, App: v.app.Marshal()})
+	c.put(versionKey(a.rec.Name, v.number), schemaVersion, versionRecord{Number: v.number, Shown: v.shown, Created: v.created, App: v.app.Marshal()})
 }
 
 func (c *Core) scale(in Scale) (string, error) {
@@ -312,7 +315,7 @@ func (c *Core) scale(in Scale) (string, error) {
 	return fmt.Sprintf("%s scaled to %d", in.App, in.Instances), nil
 }
 
-// restart is a deployment to a new version with the same definition.
+// restart is a deployment of the same definition: people know it by the same number.
 func (c *Core) restart(in Restart) (string, error) {
 	a, err := c.app(in.App)
 	if err != nil {
@@ -321,13 +324,16 @@ func (c *Core) restart(in Restart) (string, error) {
 	if a.rec.Deployment.active() && !in.Force {
 		return "", fmt.Errorf("application %q: %w (%s)", in.App, ErrDeploying, a.rec.Deployment.State)
 	}
+	if a.rec.Shown == 0 {
+		a.rec.Shown = a.rec.LastNumber
+	}
 	a.rec.LastNumber++
 	cur := *a.current()
 	cur.number, cur.created = a.rec.LastNumber, ms(c.wall())
 	a.versions[cur.number] = &cur
 	c.putVersion(a, &cur)
 	c.deploy(a, cur.number, false)
-	return fmt.Sprintf("%s: restarting as version %d", in.App, cur.number), nil
+	return fmt.Sprintf("%s: restarting version %d", in.App, cur.shown), nil
 }
 
 // instance returns an instance for changing.
@@ -415,7 +421,7 @@ func (d *Deployment) describe() string {
 // revive gives instances of the new version another chance.
 func (c *Core) revive(a *appState) {
 	a.inst.all(func(i *Instance) bool {
-		if i.Outcome == GivenUp && i.Version == a.rec.Version {
+		if (i.Outcome == GivenUp || i.Failing()) && i.Version == a.rec.Version {
 			i = c.edit(a, i.Index)
 			c.setOutcome(a, i, Active)
 			c.forgive(a, i)
@@ -433,6 +439,13 @@ func (c *Core) promote(in Promote) (string, error) {
 	d := a.rec.Deployment
 	if !d.active() || d.Promoted || a.current().rules().canary == 0 {
 		return "", fmt.Errorf("%w: application %q%s", ErrNoDeployment, in.App, d.describe())
+	}
+	if d.State == DeploymentStalled {
+		if !in.Force {
+			return "", fmt.Errorf("application %q: %w: %s; roll back, resume to try the canaries again, or use force", in.App, ErrStalled, d.Text)
+		}
+		d.Failures, d.State, d.Text = 0, DeploymentRunning, ""
+		c.revive(a)
 	}
 	d.Promoted = true
 	if d.State == DeploymentCanary {
@@ -455,9 +468,22 @@ func (c *Core) rollback(in Rollback) (string, error) {
 		}
 		to = a.rec.Base
 	}
+	if in.To != 0 {
+		v := versionShown(a.versions, in.To)
+		switch {
+		case v == nil:
+			return "", fmt.Errorf("%w: version %d of %q is not kept; there are %v", ErrNoVersion, in.To, in.App, a.shownVersions())
+		case v.shown == a.shown(a.rec.Version):
+			return "", fmt.Errorf("%w: %q is at version %d; restart it, if that is what is wanted", ErrInvalid, in.App, in.To)
+		}
+		if err := c.follow(a, v); err != nil {
+			return "", err
+		}
+		to = v.number
+	}
 	if to == 0 || a.versions[to] == nil || to == a.rec.Version {
 		return "", fmt.Errorf("%w: there is no earlier version of %q", ErrNoDeployment, in.App)
 	}
 	c.deploy(a, to, true)
-	return fmt.Sprintf("%s: rolling back to version %d", in.App, to), nil
+	return fmt.Sprintf("%s: rolling back to version %d", in.App, a.shown(to)), nil
 }

@@ -99,6 +99,7 @@ type appState struct {
 // version is one version of an application.
 type version struct {
 	number  uint32
+	shown   uint32 // the number that people know it by, see versions.go
 	created int64
 	app     *app.App
 	hash    string // of app, which is costly to make

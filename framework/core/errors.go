@@ -15,6 +15,10 @@ var (
 	ErrNoTask = errors.New("no such task")
 	// ErrNoDeployment: the application has no deployment under way, or it is not in a state for this command.
 	ErrNoDeployment = errors.New("no deployment to do this with")
+	// ErrNoVersion: the application has no such version, or it is not kept.
+	ErrNoVersion = errors.New("no such version")
+	// ErrStalled: the deployment has stopped because of failures; Force goes on all the same.
+	ErrStalled = errors.New("the deployment is stalled")
 	// ErrDeploying: a deployment of the application is under way; Force or a rollback ends it.
 	ErrDeploying = errors.New("a deployment is under way")
 	// ErrRemoving: the application or the whole framework is being removed.

@@ -18,7 +18,7 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 	}
 	wasUp := t.Up
 	t.State = tr.To
-	if s != nil && (from != tr.To || s.Message != nil) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && (!t.Failed || e == SawGone)) {
+	if s != nil && (from != tr.To || s.Message != nil || t.vague()) && (t.Reason != byEngine || tr.To.Over() && e != SawKilled && (!t.Failed || e == SawGone)) {
 		t.Reason, t.Message = reasonOf(s), messageOf(s) // but why the engine kills it says more than that it was killed
 	}
 	if from != tr.To {

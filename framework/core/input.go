@@ -114,10 +114,18 @@ type Pause struct{ App string }
 type Resume struct{ App string }
 
 // Promote lets a deployment go on after its canaries.
-type Promote struct{ App string }
+type Promote struct {
+	App string
+	// Force goes on even though the canaries have failed.
+	Force bool
+}
 
-// Rollback returns to the version before the current deployment or, if there is none under way, before the last one.
-type Rollback struct{ App string }
+// Rollback returns to the version before the current deployment or, if there is none under way, before the last one. A restart is no version.
+type Rollback struct {
+	App string
+	// To is the version to return to, as snapshots show it; 0: the one before.
+	To uint32
+}
 
 // Adopt makes an orphan an instance of an application. The task must be one that the current version could have launched: nobody
 // checks what it really is.

@@ -23,6 +23,7 @@ func (c *Core) offered(offers []*mesospb.Offer) {
 		}
 		ag := c.observe(o)
 		c.announced(ag, o)
+		c.askReturned(ag.ID)
 		c.book.Add(c.time, o)
 		c.sight(ag, o)
 		c.offerDaemons(ag)

@@ -215,3 +215,23 @@ func (c *Core) askAgent(id string) {
 		c.kick(a)
 	}
 }
+
+// askReturned asks for tasks that were said to be cut off on an agent that is offered. Those that came back with it have been reported; of those that did not, such
+// as one that was launched just before the agent was killed, Mesos says nothing by itself.
+func (c *Core) askReturned(id string) {
+	for _, a := range c.apps {
+		if a.counts.State(Unreachable)+a.counts.State(Stranded) == 0 || c.placed.On(a.rec.Name, id) == 0 {
+			continue
+		}
+		a.inst.all(func(i *Instance) bool {
+			if t := i.Live(); t != nil && t.Agent == id && !t.State.Reachable() {
+				t.mesosIDs(func(id string) {
+					if _, open := c.ask.open[id]; !open {
+						c.ask.now(id)
+					}
+				})
+			}
+			return true
+		})
+	}
+}

@@ -55,6 +55,7 @@ type appRecord struct {
 	// Before is the version before the last deployment that was done: what Rollback returns to.
 	Before     uint32      `json:"before,omitempty"`
 	LastNumber uint32      `json:"last_number"`
+	Shown      uint32      `json:"shown,omitempty"` // number of the last definition, as people count; 0: the last number
 	Removing   bool        `json:"removing,omitempty"`
 	Forced     bool        `json:"forced,omitempty"` // Removing gives up what is on agents that are cut off
 	Surge      int         `json:"surge,omitempty"`
@@ -67,6 +68,7 @@ type appRecord struct {
 
 type versionRecord struct {
 	Number  uint32          `json:"number"`
+	Shown   uint32          `json:"shown,omitempty"` // the number that people know it by, if it is another
 	Created int64           `json:"created"`
 	App     json.RawMessage `json:"app"`
 }

@@ -141,6 +141,9 @@ func (r *restorer) connectVersions(a *appState) error {
 			return &RecordError{Key: versionKey(a.rec.Name, vr.Number), Err: err}
 		}
 		v.created = vr.Created
+		if vr.Shown != 0 {
+			v.shown = vr.Shown
+		}
 		a.versions[vr.Number] = v
 	}
 	for _, n := range []uint32{a.rec.Version, a.rec.Base} {

@@ -249,7 +249,7 @@ func (c *Core) switchTo(a *appState, index int, to uint32) {
 	}
 	if t := i.Live(); t != nil {
 		if t.Version != to {
-			c.doom(a, index, fmt.Sprintf("version %d replaces version %d", to, t.Version))
+			c.doom(a, index, a.replaces(to, t.Version))
 		}
 		return
 	}
@@ -264,14 +264,11 @@ func (c *Core) deployed(a *appState) {
 		why = d.Text // of the deployment that failed
 	}
 	d.end(DeploymentDone, c.now, why)
-	a.rec.Before = d.From
-	a.rec.Base = d.To
-	for _, n := range a.numbers() {
-		if n != a.rec.Base && n != a.rec.Before && n != a.rec.Version && !a.inUse(n) {
-			delete(a.versions, n)
-			c.del(versionKey(a.rec.Name, n))
-		}
+	if a.shown(d.From) != a.shown(d.To) { // a restart is nothing to return from
+		a.rec.Before = d.From
 	}
+	a.rec.Base = d.To
+	c.dropVersions(a)
 	a.dirty = true
 	c.noteDeployment(a)
 }
@@ -375,7 +372,7 @@ func (c *Core) readyDue(x timer) {
 
 func (c *Core) noteDeployment(a *appState) {
 	d := a.rec.Deployment
-	text := fmt.Sprintf("deployment %d, version %d to %d", d.Number, d.From, d.To)
+	text := fmt.Sprintf("deployment %d, version %d to %d", d.Number, a.shown(d.From), a.shown(d.To))
 	if d.Text != "" {
 		text += ": " + d.Text
 	}

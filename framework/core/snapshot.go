@@ -85,7 +85,7 @@ type App struct {
 	Removing   bool
 	Definition *app.App // of the current version; not to be changed
 	Version    uint32
-	Versions   []uint32    // kept ones
+	Versions   []uint32    // kept ones, as Shown has them
 	Deployment *Deployment // the last one, nil if there was none
 	Counts     Counts
 	Changed    time.Time // by a command
@@ -128,7 +128,23 @@ func (a *App) All() iter.Seq[*Instance] {
 // Instance returns one instance, nil if there is none of that number.
 func (a *App) Instance(index int) *Instance { return a.inst.get(index) }
 
-// DefinitionOf returns the definition of a version, nil if it is not kept.
+// Shown returns the number that people know the Version of a task, an instance or a deployment by: that of the definition.
+func (a *App) Shown(version uint32) uint32 {
+	if v := a.versions[version]; v != nil {
+		return v.shown
+	}
+	return version
+}
+
+// ShownDefinition returns the definition that people know by a number, nil if it is not kept.
+func (a *App) ShownDefinition(shown uint32) *app.App {
+	if v := versionShown(a.versions, shown); v != nil {
+		return v.app
+	}
+	return nil
+}
+
+// DefinitionOf returns the definition that a task or an instance was made from, by its Version; nil if it is not kept.
 func (a *App) DefinitionOf(version uint32) *app.App {
 	if v := a.versions[version]; v != nil {
 		return v.app
@@ -195,7 +211,7 @@ func (c *Core) Snapshot() *Snapshot {
 
 func (a *appState) snapshot(ahead time.Duration) *App {
 	v := &App{
-		Name: a.rec.Name, Instances: a.rec.Instances, Surge: a.rec.Surge, Removing: a.rec.Removing, Version: a.rec.Version, Versions: a.numbers(),
+		Name: a.rec.Name, Instances: a.rec.Instances, Surge: a.rec.Surge, Removing: a.rec.Removing, Version: a.rec.Version, Versions: a.shownVersions(),
 		Counts: a.counts, Changed: fromMS(a.rec.Changed).Add(ahead), versions: maps.Clone(a.versions),
 		why: maps.Clone(a.why), whyAll: maps.Clone(a.whyAll), problem: maps.Clone(a.problem),
 	}

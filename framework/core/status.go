@@ -95,7 +95,11 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 	if s.GetReason() == mesospb.TaskStatus_REASON_AGENT_DRAINING && e != SawDropped { // one that is dropped was refused: that is no move
 		t.Doomed = true
 	}
+	why := t.why()
 	c.happen(at.app, i, t, e, s)
+	if t.State == Ended && !detached && i.LastFailure == why && why != "" {
+		c.setFailures(at.app, i, i.Failures, i.Excused, t.why()) // the master tells what, the agent's own update why
+	}
 	c.noteHealth(i, t, health, check)
 	if at.member >= 0 && !t.State.Over() && !t.Doomed && t.broken() {
 		t.Reason, t.Message, t.Failed = byEngine, "task "+t.Members[at.member].ID+" of the pod has ended, "+t.why(), true
@@ -117,11 +121,23 @@ func (c *Core) editFor(at place, e Event, s *mesospb.TaskStatus) *Instance {
 	}
 	if at.member < 0 && !(detached && e == SawUnknown) {
 		tr := Next(t.State, e)
+		if t.State == Ended && t.vague() && !vague(s) {
+			return c.edit(at.app, at.index)
+		}
 		if tr.To == t.State && tr.Does == 0 && healthOf(s, t.Health) == t.Health && checkOf(s, t.Checked) == t.Checked && checkText(s, "", t.Check) == t.Check {
 			return nil
 		}
 	}
 	return c.edit(at.app, at.index)
+}
+
+// vague reports whether what is known of a task's end is only that the master has learnt of it.
+func (t *Task) vague() bool {
+	return t.Message == "" && (strings.HasSuffix(t.Reason, " agent_reregistered") || strings.HasSuffix(t.Reason, " reconciliation"))
+}
+
+func vague(s *mesospb.TaskStatus) bool {
+	return s.Message == nil && (s.Reason == nil || s.GetReason() == mesospb.TaskStatus_REASON_AGENT_REREGISTERED || s.GetReason() == mesospb.TaskStatus_REASON_RECONCILIATION)
 }
 
 // find returns the instance's task of that id.

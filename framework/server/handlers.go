@@ -114,7 +114,7 @@ func getApp(q *request) (any, error) {
 		}
 	}
 	if a.Deployment != nil {
-		last := viewDeployment(a.Name, a.Deployment)
+		last := viewDeployment(a, a.Deployment)
 		d.Last = &last
 	}
 	return d, nil
@@ -129,7 +129,7 @@ func getVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, bad("version %q: want a number", q.PathValue("version"))
 	}
-	def := a.DefinitionOf(uint32(n))
+	def := a.ShownDefinition(uint32(n))
 	if def == nil {
 		return nil, &Problem{Type: "no-such-version", Status: http.StatusNotFound, Detail: fmt.Sprintf("version %d of %q is not kept; there are %v", n, a.Name, a.Versions)}
 	}
@@ -200,11 +200,24 @@ func (q *request) submit(a *app.App) (any, error) {
 	return q.do(core.Submit{App: a, Force: q.flag("force"), KeepInstances: q.flag("keep_instances")})
 }
 
+// rollback returns to an earlier version.
+func rollback(q *request) (any, error) {
+	in := core.Rollback{App: q.PathValue("app")}
+	if text := q.values.Get("to"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || n == 0 {
+			return nil, bad("to=%s: want the number of a version", text)
+		}
+		in.To = uint32(n)
+	}
+	return q.do(in)
+}
+
 func listDeployments(q *request) (any, error) {
 	list := page[deploymentView]{Items: []deploymentView{}}
 	for _, a := range q.server.engine.Snapshot().Apps {
 		if d := a.Deployment; d != nil && (active(d) || !q.flag("active")) {
-			list.Items = append(list.Items, viewDeployment(a.Name, d))
+			list.Items = append(list.Items, viewDeployment(a, d))
 		}
 	}
 	return list, nil

@@ -50,6 +50,8 @@ var kinds = []struct {
 	{core.ErrNoTask, http.StatusNotFound, "no-such-task"},
 	{core.ErrNoDeployment, http.StatusConflict, "no-such-deployment"},
 	{core.ErrDeploying, http.StatusConflict, "deploying"},
+	{core.ErrStalled, http.StatusConflict, "stalled"},
+	{core.ErrNoVersion, http.StatusNotFound, "no-such-version"},
 	{core.ErrRemoving, http.StatusConflict, "removing"},
 	{core.ErrGuarded, http.StatusConflict, "guarded"},
 	{core.ErrNotGuarded, http.StatusConflict, "not-guarded"},

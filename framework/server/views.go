@@ -59,7 +59,7 @@ func viewAside(a *core.Aside) appView {
 }
 
 func viewApp(s *core.Snapshot, a *core.App) appView {
-	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Version, Up: a.Counts.Up, Waiting: a.Counts.Waiting, Failing: a.Counts.Failing, Reached: a.Counts.Reached,
+	v := appView{Name: a.Name, Instances: a.Instances, Version: a.Shown(a.Version), Up: a.Counts.Up, Waiting: a.Counts.Waiting, Failing: a.Counts.Failing, Reached: a.Counts.Reached,
 		GivenUp: a.Counts.GivenUp, Tasks: map[string]int{}, Removing: a.Removing, Changed: a.Changed}
 	state, worst := s.State(a)
 	if v.State = state; worst != nil {
@@ -139,8 +139,8 @@ type deploymentView struct {
 	Text     string     `json:"text,omitempty"`
 }
 
-func viewDeployment(name string, d *core.Deployment) deploymentView {
-	return deploymentView{App: name, Number: d.Number, From: d.From, To: d.To, State: string(d.State), Rollback: d.Rollback, Failures: d.Failures,
+func viewDeployment(a *core.App, d *core.Deployment) deploymentView {
+	return deploymentView{App: a.Name, Number: d.Number, From: a.Shown(d.From), To: a.Shown(d.To), State: string(d.State), Rollback: d.Rollback, Failures: d.Failures,
 		Switched: d.Switched, Ready: d.Ready, Started: time.UnixMilli(d.Started).UTC(), Ended: when(d.Ended), Text: d.Text}
 }
 
@@ -213,7 +213,8 @@ func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 		v.Detached = append(v.Detached, t.ID)
 	}
 	if t := i.Task; t != nil {
-		v.Task, v.Version, v.Agent, v.Hostname, v.Ports = t.ID, t.Version, t.Agent, hostOf(s, t.Agent), t.Ports
+		v.Version = t.Version
+		v.Task, v.Agent, v.Hostname, v.Ports = t.ID, t.Agent, hostOf(s, t.Agent), t.Ports
 		v.Launched, v.Changed = when(s.Wall(t.Launched).UnixMilli()), when(s.Wall(t.Changed).UnixMilli())
 		v.Reason, v.Message = t.Reason, t.Message
 		v.Health, v.Check, v.Up = t.Health.String(), t.Check, t.Up != 0 && t.State == core.Running
@@ -226,6 +227,9 @@ func viewTask(s *core.Snapshot, i *core.Instance) taskView {
 			}
 			v.Members = append(v.Members, memberView{name, m.ID, m.Last.String(), m.Health.String()})
 		}
+	}
+	if a := s.App(i.App); a != nil {
+		v.Version = a.Shown(v.Version)
 	}
 	return v
 }
