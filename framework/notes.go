@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"iter"
+	"slices"
 	"sort"
 	"sync"
 
@@ -16,6 +17,7 @@ type hub struct {
 	next  int         // notes ever stored
 	after uint64      // number of the last note that was there before the ring's first
 	wake  chan struct{}
+	kept  map[string][]core.Note // the history, by application: see core.HistoryPerApp
 }
 
 func newHub(size int) *hub { return &hub{ring: make([]core.Note, 0, size), wake: make(chan struct{})} }
@@ -27,6 +29,7 @@ func (h *hub) publish(notes []core.Note) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, n := range notes {
+		h.keep(n)
 		if len(h.ring) < cap(h.ring) {
 			if len(h.ring) == 0 && n.Seq > 0 {
 				h.after = n.Seq - 1
@@ -41,6 +44,51 @@ func (h *hub) publish(notes []core.Note) {
 	}
 	close(h.wake)
 	h.wake = make(chan struct{})
+}
+
+// restore takes in the history that earlier processes have left, where it is news. Notes that are no part of it are missing between: subscribers that
+// continue within it are told so.
+func (h *hub) restore(past []core.Note) {
+	h.mu.Lock()
+	last := uint64(0)
+	if h.next > 0 {
+		last = h.ring[(h.next-1)%len(h.ring)].Seq
+	}
+	h.mu.Unlock()
+	if past = past[sort.Search(len(past), func(i int) bool { return past[i].Seq > last }):]; len(past) == 0 {
+		return
+	}
+	h.publish(past)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.after = max(h.after, past[len(past)-1].Seq-1)
+}
+
+// keep adds a note to the history of its application. That of one that was removed goes with it.
+func (h *hub) keep(n core.Note) {
+	if !n.Historic() {
+		return
+	}
+	if h.kept == nil {
+		h.kept = map[string][]core.Note{}
+	}
+	if n.Kind == core.NoteApp && n.State == "removed" {
+		delete(h.kept, n.App)
+		n.App = ""
+	}
+	list := h.kept[n.App]
+	if len(list) >= core.HistoryPerApp {
+		list = slices.Delete(list, 0, len(list)-core.HistoryPerApp+1)
+	}
+	h.kept[n.App] = append(list, n)
+}
+
+// History returns the latest notes about an application, core.HistoryPerApp at most, the oldest first: the ends of its tasks, failures, deployments and
+// commands. It outlives the scheduler. With "" it returns what is about none.
+func (f *Framework) History(app string) []core.Note {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	return slices.Clone(f.hub.kept[app])
 }
 
 // read appends what came after the note with that number to into, up to a bound, and returns the last note that was lost before

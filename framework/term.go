@@ -76,6 +76,7 @@ func (f *Framework) lead(ctx context.Context, db store.Store) error {
 	if t.core, err = core.Restore(now, cfg, records); err != nil {
 		return err
 	}
+	f.hub.restore(t.core.Past())
 	if t.record, err = f.startRecording(now, cfg, records); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ more than one. APP is the name of an application, APP/N its instance number N.`,
 		newAppSteer(apiclient.Resume, "Let a paused or stalled deployment go on"),
 		newAppSteer(apiclient.Promote, "Let a deployment go on after its canaries"),
 		newAppSteer(apiclient.Rollback, "Return to the version before"),
-		newAppLogs(), newAppExplain(), newAppStatus(), newAppEvents(), newAppOrphans(), newAppLeftovers(), newAppGuard(), newAppBackup())
+		newAppLogs(), newAppExplain(), newAppStatus(), newAppEvents(), newAppHistory(), newAppOrphans(), newAppLeftovers(), newAppGuard(), newAppBackup())
 	return cmd
 }
 

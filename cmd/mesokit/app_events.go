@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ func newAppEvents() *cobra.Command {
 	var o apiclient.EventOptions
 	var after uint64
 	var count int
+	var since string
 	cmd := &cobra.Command{
 		Annotations: printsStream(), Use: "events", Short: "Follow what happens", Args: cobra.NoArgs,
 		Long: `events shows what happens as it happens, until it is interrupted. Each event has a number: --after continues behind one that was seen,
@@ -23,6 +25,13 @@ func newAppEvents() *cobra.Command {
 		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, _ []string) error {
 			if cmd.Flags().Changed("after") {
 				o.After = &after
+			}
+			if since != "" {
+				t, err := parseSince(since, time.Now())
+				if err != nil {
+					return err
+				}
+				o.Since = t
 			}
 			seen := 0
 			for n, err := range c.Events(cmd.Context(), o) {
@@ -47,6 +56,7 @@ func newAppEvents() *cobra.Command {
 	f.StringArrayVar(&o.Apps, "app", nil, "events of this application; may be repeated")
 	f.StringArrayVar(&o.Kinds, "kind", nil, "events of this kind: framework, app, task, health, instance, deployment, orphan, agent, warning, mesos; may be repeated")
 	f.Uint64Var(&after, "after", 0, "continue after the event of this number (default: from now on)")
+	f.StringVar(&since, "since", "", "begin with events since this time, such as 2026-01-31T22:00:00Z, or of so long ago, such as 1h, as far as the scheduler remembers")
 	f.IntVar(&count, "count", 0, "end after so many events; 0 for never")
 	return cmd
 }
@@ -65,4 +75,43 @@ func eventLine(n *apiclient.Note) string {
 		}
 	}
 	return visible.Line(strings.Join(parts, "  "))
+}
+
+// parseSince reads a time, or one before now.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usagef("--since %q: want a time such as 2026-01-31T22:00:00Z, or how long ago, such as 1h", text)
+	}
+	return t, nil
+}
+
+func newAppHistory() *cobra.Command {
+	return &cobra.Command{
+		Annotations: printsTable(), Use: "history APP", Short: "Show what happened to an application, over restarts of the scheduler", Args: cobra.ExactArgs(1),
+		Long: `history shows the ends and losses of tasks, failures, deployments and commands of an application, the latest 100, the oldest first. The scheduler keeps
+them in its store. mesokit app events follows what happens, and shows the steps in between.`,
+		RunE: withAPI(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
+			name, err := wholeApp(args[0])
+			if err != nil {
+				return err
+			}
+			list, err := c.History(cmd.Context(), name)
+			if err != nil {
+				return err
+			}
+			t := newTable(cmd, "time", nameColumn("event"), "kind", "instance", "state", "what", wide("task"), wide("agent"))
+			for _, n := range list {
+				instance := ""
+				if n.Index >= 0 {
+					instance = fmt.Sprint(n.Index)
+				}
+				t.AppendRow([]any{n.Time.Local().Format(time.DateTime), n.Seq, n.Kind, instance, n.State, n.Text, n.Task, n.Agent})
+			}
+			return emit(cmd, list, "%s", t.Render())
+		}),
+	}
 }

@@ -145,6 +145,13 @@ func (o *SubmitOptions) query() url.Values {
 	return query
 }
 
+// History returns what happened to an application, the oldest first, over restarts of the scheduler.
+func (c *Client) History(ctx context.Context, name string) ([]Note, error) {
+	var page struct{ Items []Note }
+	err := c.do(ctx, get(appPath(name)+"/history", nil), &page)
+	return page.Items, err
+}
+
 // Remove kills all instances, destroys their volumes and forgets the application. Until volumes and reservations are given back they are Leftovers. With
 // force, what is on agents that are cut off is given up; the answer lists it. That also goes for an application that is removed and has leftovers.
 func (c *Client) Remove(ctx context.Context, name string, force bool) (string, error) {

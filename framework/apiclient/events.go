@@ -23,6 +23,8 @@ type EventOptions struct {
 	// After is the number of the last event that was seen: the stream continues there. nil begins now, 0 with the oldest one that
 	// the scheduler remembers.
 	After *uint64
+	// Since asks for events since a time, as far as the scheduler remembers them; zero for no bound. It is used where After is nil.
+	Since time.Time
 	// Silence is how long the stream may be silent before it is taken for broken. Heartbeats count; they come every 15 s by default. Default 1 min.
 	Silence time.Duration
 }
@@ -45,6 +47,9 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[Note, err
 	}
 	return func(yield func(Note, error) bool) {
 		after := o.After
+		if after == nil && !o.Since.IsZero() {
+			after = new(uint64)
+		}
 		if after == nil {
 			// From now on means from this call on, whenever the stream has been opened.
 			s, err := one[Status](ctx, c, "/v1/status")
@@ -98,6 +103,9 @@ func (c *Client) stream(ctx context.Context, o EventOptions, after **uint64, yie
 	}
 	if len(o.Kinds) > 0 {
 		query["kind"] = o.Kinds
+	}
+	if !o.Since.IsZero() {
+		query.Set("since", o.Since.UTC().Format(time.RFC3339Nano))
 	}
 	header := http.Header{"Accept": {"text/event-stream"}}
 	if *after != nil {

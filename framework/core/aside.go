@@ -25,7 +25,7 @@ type Aside struct {
 func appOfKey(key string) (name string, ok bool) {
 	prefix, rest, _ := strings.Cut(key, "/")
 	switch prefix + "/" {
-	case keyApp, keyVersion, keyInstance:
+	case keyApp, keyVersion, keyInstance, keyHistory:
 		name, _, _ = strings.Cut(rest, "/")
 		return name, name != ""
 	}
@@ -35,7 +35,7 @@ func appOfKey(key string) (name string, ok bool) {
 // setAside notes that an application can't be restored. It reports false for errors that concern more than one application.
 func (r *restorer) setAside(key string, err error) bool {
 	name, ok := appOfKey(key)
-	if newer := new(store.NewerVersionError); !ok || errors.As(err, &newer) {
+	if newer := new(store.NewerVersionError); !ok || strings.HasPrefix(key, keyHistory) || errors.As(err, &newer) {
 		return false
 	}
 	if r.core.aside[name] == nil {
@@ -54,7 +54,7 @@ func (r *restorer) without(key string, err error) bool {
 	case isAgent:
 		r.core.agents[id] = &agent{Agent: agentNamed(id), stored: true}
 		r.core.agentChanged(id)
-	case !strings.HasPrefix(key, keyGarbage):
+	case !strings.HasPrefix(key, keyGarbage) && !strings.HasPrefix(key, keyHistory) && !strings.HasPrefix(key, keyEvents):
 		return false
 	}
 	r.core.warnings = append(r.core.warnings, Note{Kind: NoteWarning, Index: -1, Text: err.Error() + "; going on without it"})

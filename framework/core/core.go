@@ -28,6 +28,7 @@ type Core struct {
 	tasks  map[string]place // by Mesos task id: tasks that are not over, and those that are the last of their instance
 
 	agents        map[string]*agent
+	history       history
 	changedAgents []string // since the last snapshot
 	views         agentViews
 	placed        *placement.Placed
@@ -273,6 +274,7 @@ func (c *Core) finish() {
 	c.answerInverse()
 	c.sendAsked()
 	c.settleOffers()
+	c.flushHistory()
 	c.flush()
 	next := c.timers.next()
 	if b := c.book.Next(); !b.IsZero() && c.connected && (next == 0 || ms(b) < next) {
@@ -409,6 +411,7 @@ func (c *Core) note(n Note) {
 	c.noteSeq++
 	n.Seq, n.Time = c.noteSeq, c.wall()
 	c.out.Notes = append(c.out.Notes, n)
+	c.remember(n)
 }
 
 // kick has the application steered at the end of this Apply.

@@ -32,6 +32,7 @@ func Restore(now time.Time, cfg Config, records []store.Record) (*Core, error) {
 		return nil, err
 	}
 	r.leaveAside(records)
+	r.finishHistory(records)
 	r.finish()
 	return c, nil
 }
@@ -102,6 +103,8 @@ func (r *restorer) take(rec store.Record) error {
 		c.agents[rest] = &agent{Agent: pa, stored: true}
 		c.agentChanged(rest)
 		c.placed.Observe(pa)
+	case keyHistory, keyEvents:
+		return r.takeHistory(rec)
 	case keyGarbage:
 		var g garbageRecord
 		if err := unseal(schemaGarbage, rec, &g); err != nil {

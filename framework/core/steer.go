@@ -189,6 +189,7 @@ func (c *Core) removed(a *appState) {
 		c.del(versionKey(a.rec.Name, n))
 	}
 	c.del(keyApp + a.rec.Name)
+	c.forgetHistory(a.rec.Name)
 	a.dirty = false
 	c.note(Note{Kind: NoteApp, App: a.rec.Name, Index: -1, State: "removed"})
 }

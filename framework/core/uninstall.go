@@ -51,6 +51,7 @@ func (c *Core) tornDown() {
 	c.connected = false
 	c.fw.Uninstall = uninstalled
 	c.fwDirty = true
+	c.forgetHistory("")
 	c.note(Note{Kind: NoteFramework, Index: -1, State: uninstalled, Text: "the framework is removed"})
 }
 

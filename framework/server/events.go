@@ -24,6 +24,13 @@ func streamEvents(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	since, err := sinceWhen(q)
+	if err != nil {
+		return nil, err
+	}
+	if !since.IsZero() && after == framework.Latest {
+		after = 0
+	}
 	q.answered = true
 	h := q.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -43,7 +50,7 @@ func streamEvents(q *request) (any, error) {
 	go func() {
 		defer close(finished)
 		filter := func(n core.Note) bool {
-			return (n.App != "" && q.is("app", n.App) || len(q.values["app"]) == 0) && q.is("kind", string(n.Kind))
+			return (n.App != "" && q.is("app", n.App) || len(q.values["app"]) == 0) && q.is("kind", string(n.Kind)) && !n.Time.Before(since)
 		}
 		for n, err := range q.server.engine.Notes(ctx, framework.NoteOptions{After: after, Filter: filter}) {
 			select {
@@ -93,6 +100,32 @@ func startAfter(q *request) (uint64, error) {
 		return 0, bad("%s %q: want the number of an event", where, text)
 	}
 	return n, nil
+}
+
+// sinceWhen reads the parameter since.
+func sinceWhen(q *request) (time.Time, error) {
+	text := q.values.Get("since")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return time.Now().Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, bad("since=%s: want a time such as 2026-01-31T22:00:00Z, or how long ago, such as 1h30m", text)
+	}
+	return t, nil
+}
+
+// getHistory answers with the history of an application.
+func getHistory(q *request) (any, error) {
+	name := q.PathValue("app")
+	list := q.server.engine.History(name)
+	if s := q.server.engine.Snapshot(); s.App(name) == nil && s.AsideOf(name) == nil {
+		return nil, fmt.Errorf("%w: %q", core.ErrNoApp, name)
+	}
+	return page[core.Note]{Items: append([]core.Note{}, list...)}, nil
 }
 
 func eventOf(n core.Note, err error) []byte {

@@ -27,6 +27,7 @@ type Engine interface {
 	Snapshot() *core.Snapshot
 	Status() framework.Status
 	Notes(ctx context.Context, o framework.NoteOptions) iter.Seq2[core.Note, error]
+	History(app string) []core.Note
 }
 
 // Config of a Server. The zero value is ready to use and lets everybody do everything: set Auth where others can reach it.
