@@ -165,3 +165,27 @@ func TestAgentsThatHaveBeenAwayForTwoWeeksAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestDrainingWaitsForTheAcknowledgementOfTheEndOfATask(t *testing.T) {
+	w := start(t, Config{})
+	a := w.agent("h")
+	f := w.subscribe(frameworkInfo())
+	f.run(a, f.offer(), "t")
+	uuid := a.update(f.id, "t", mesospb.TaskState_TASK_FINISHED)
+	f.status()
+	w.mustOperate(drainCall(a))
+	state := func() mesospb.DrainState {
+		return w.mustOperate(&masterpb.Call{Type: masterpb.Call_GET_AGENTS.Enum()}).GetGetAgents().GetAgents()[0].GetDrainInfo().GetState()
+	}
+	if s := state(); s != mesospb.DrainState_DRAINING {
+		t.Errorf("before the acknowledgement: %v", s)
+	}
+	if status, text := w.call(reactivateCall(a)); status != 400 || text != "Agent is still in the DRAINING state" {
+		t.Errorf("reactivated before the acknowledgement: %d %s", status, text)
+	}
+	f.acknowledge(a.id, "t", uuid)
+	if s := state(); s != mesospb.DrainState_DRAINED {
+		t.Errorf("after it: %v", s)
+	}
+	w.mustOperate(reactivateCall(a))
+}

@@ -351,3 +351,60 @@ func TestOperatorsReserve(t *testing.T) {
 		}
 	})
 }
+
+// What a real Mesos did (capture f22): the CREATE is dropped, and the LAUNCH runs on the volume that is there.
+func TestATaskRunsOnTheVolumeThatIsThereIfItsCreateIsNotUnique(t *testing.T) {
+	for _, id := range []string{"", "again"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := start(t, Config{})
+			volume := func() *mesospb.Resource {
+				return resources.NewDisk(10, resources.WithRole("eng"), resources.WithVolume("v", "p", "data"))
+			}
+			a := w.agent("h", resources.NewCPUs(1), resources.NewDisk(90, resources.WithRole("eng")), volume())
+			f := w.subscribe(engineering())
+			o := f.offer()
+			f.accept([]*mesospb.Offer{o}, 0, create(id, volume()), launch(command(o, "t", 0, 0, func(t *mesospb.TaskInfo) {
+				t.Resources = []*mesospb.Resource{resources.NewCPUs(1), volume()}
+			})))
+			if id != "" {
+				want := "Persistence ID 'v' is not unique; on agent " + a.id + " at " + a.desc.PID + " (h)"
+				if s := f.operationStatus(); s.GetState() != mesospb.OperationState_OPERATION_ERROR || s.GetMessage() != want || s.Uuid != nil || s.AgentId != nil {
+					t.Errorf("got %v, want %q", s, want)
+				}
+			}
+			if run := expectMsg[link.RunTask](a); run.Task.GetTaskId().GetValue() != "t" {
+				t.Errorf("the agent got %v", run)
+			}
+			f.quiet()
+		})
+	}
+}
+
+func TestOperatorsAreToldWhatIsMissing(t *testing.T) {
+	w := start(t, Config{})
+	a := w.agent("h", resources.NewCPUs(1), resources.NewDisk(100))
+	id := &mesospb.AgentID{Value: &a.id}
+	disk := resources.NewDisk(10, resources.WithReservation("eng", "p"))
+	volume := resources.NewDisk(10, resources.WithReservation("eng", "p"), resources.WithVolume("v", "p", "data"))
+	at := a.id + " at " + a.desc.PID + " (h): "
+	for _, tc := range []struct {
+		call   *masterpb.Call
+		status int
+		text   string
+	}{
+		{&masterpb.Call{Type: masterpb.Call_CREATE_VOLUMES.Enum(), CreateVolumes: &masterpb.Call_CreateVolumes{AgentId: id, Volumes: []*mesospb.Resource{volume}}},
+			409, "cpus:1; disk:100 does not contain disk(reservations: [(DYNAMIC,eng,p)]):10"},
+		{&masterpb.Call{Type: masterpb.Call_UNRESERVE_RESOURCES.Enum(), UnreserveResources: &masterpb.Call_UnreserveResources{AgentId: id, Resources: []*mesospb.Resource{disk}}},
+			409, "cpus:1; disk:100 does not contain disk(reservations: [(DYNAMIC,eng,p)]):10"},
+		{&masterpb.Call{Type: masterpb.Call_GROW_VOLUME.Enum(), GrowVolume: &masterpb.Call_GrowVolume{AgentId: id, Volume: volume, Addition: resources.NewDisk(0, resources.WithReservation("eng", "p"))}},
+			400, "Invalid GROW_VOLUME operation on agent " + at + "The size of 'GrowVolume.addition' field must be greater than zero"},
+		{&masterpb.Call{Type: masterpb.Call_DESTROY_VOLUMES.Enum(), DestroyVolumes: &masterpb.Call_DestroyVolumes{AgentId: id, Volumes: []*mesospb.Resource{volume}}},
+			400, "Invalid DESTROY operation on agent " + at + "Persistent volumes not found"},
+		{&masterpb.Call{Type: masterpb.Call_RESERVE_RESOURCES.Enum(), ReserveResources: &masterpb.Call_ReserveResources{AgentId: id, Resources: []*mesospb.Resource{resources.NewCPUs(1e15, resources.WithReservation("eng", "p"))}}},
+			409, "cpus:1; disk:100 does not contain cpus:1e+15"},
+	} {
+		if status, text := w.call(tc.call); status != tc.status || text != tc.text {
+			t.Errorf("%v: %d %q, want %d %q", tc.call.GetType(), status, text, tc.status, tc.text)
+		}
+	}
+}
