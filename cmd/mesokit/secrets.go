@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 )
 
 // addressFlags are the flags whose values may have a password in them. @FILE stands for what is in a file.
-var addressFlags = []string{"master", "store", "election", "zk"}
+var addressFlags = []string{"master", "store", "election", "zk", "uri"}
 
 // maxSecret bounds files of secrets, in bytes.
 const maxSecret = 1 << 20
@@ -25,17 +26,23 @@ const maxSecret = 1 << 20
 // readAddresses puts the contents of files into the flags that name them with @FILE, and warns of passwords that everybody on the machine
 // can see, as command lines are.
 func readAddresses(cmd *cobra.Command) (err error) {
+	read := func(flag, value string) string {
+		if file, ok := strings.CutPrefix(value, "@"); ok && err == nil {
+			value, err = readSecret("--"+flag, file)
+		} else if redact.Passwords(value) != value {
+			fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: warning: everybody on this machine can see the password in --%s: put the value into a file, and give --%s @FILE\n", flag, flag)
+		}
+		return value
+	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err != nil || !slices.Contains(addressFlags, f.Name) || f.Value.Type() != "string" {
+		if !slices.Contains(addressFlags, f.Name) || err != nil {
 			return
 		}
-		value := f.Value.String()
-		if file, ok := strings.CutPrefix(value, "@"); ok {
-			if value, err = readSecret("--"+f.Name, file); err == nil {
-				err = f.Value.Set(value)
-			}
-		} else if redact.Passwords(value) != value {
-			fmt.Fprintf(cmd.ErrOrStderr(), "mesokit: warning: everybody on this machine can see the password in --%s: put the value into a file, and give --%s @FILE\n", f.Name, f.Name)
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values := each(list.GetSlice(), func(v string) string { return read(f.Name, v) })
+			err = cmp.Or(err, list.Replace(values))
+		} else if value := read(f.Name, f.Value.String()); err == nil {
+			err = f.Value.Set(value)
 		}
 	})
 	return err

@@ -197,9 +197,17 @@ func TestAddressesWithPasswordsComeFromFiles(t *testing.T) {
 	}
 }
 
-func TestVariablesComeFromTheEnvironment(t *testing.T) {
+func TestVariablesAndURIsComeFromWhereOthersDoNotSeeThem(t *testing.T) {
 	t.Setenv("FROM_OUTSIDE", hush)
-	got := mesokit(t, t.Context(), "run", "--env", "FROM_OUTSIDE", "--env", "A=1", "--env", "A=2", "--", "echo $FROM_OUTSIDE $A")
+	uri := write(t, "greeting", "hello")
+	got := mesokit(t, t.Context(), "run", "--uri", "@"+write(t, "uri", uri+"\n"), "--", "cat greeting")
+	if got.code != 0 || got.stdout != "hello" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
+	}
+	if got = mesokit(t, t.Context(), "run", "--uri", "http://ci:"+hush+"@127.0.0.1:1/x", "--", "true"); got.code != 1 || strings.Contains(got.stderr, hush) || !strings.Contains(got.stderr, "--uri @FILE") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+	got = mesokit(t, t.Context(), "run", "--env", "FROM_OUTSIDE", "--env", "A=1", "--env", "A=2", "--", "echo $FROM_OUTSIDE $A")
 	if got.code != 0 || got.stdout != hush+" 2\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
 	}
