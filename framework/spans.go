@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -10,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/mesokit/mesokit/framework/placement"
+	"github.com/mesokit/mesokit/internal/redact"
 )
 
 // spans makes OpenTelemetry spans: round > placement, commit, call TYPE.
@@ -30,9 +32,10 @@ func (s spans) start(ctx context.Context, name string) (context.Context, func(er
 	return ctx, func(err error, attrs ...attribute.KeyValue) {
 		if span.IsRecording() {
 			span.SetAttributes(attrs...)
-			if err != nil {
-				span.RecordError(err)
-				span.SetStatus(codes.Error, err.Error())
+			if err != nil { // of a store or a master, whose words are not ours
+				text := redact.Passwords(err.Error())
+				span.RecordError(errors.New(text))
+				span.SetStatus(codes.Error, text)
 			}
 		}
 		span.End()
