@@ -162,7 +162,9 @@ func (a *Agent) closeCheckpoint() error {
 // restore takes over what the agent before this one left, or else reads the checkpoint, if there is one. It is called by New, when the
 // agent knows what it is configured with.
 func (a *Agent) restore() (err error) {
-	if before := a.cfg.Before; before != nil {
+	before := a.cfg.Before
+	taken := before != nil
+	if taken {
 		<-before.done
 		a.cfg.Before = nil // it is not needed any more
 		if a.total, err = reserved(a.total, before.total); err != nil {
@@ -174,7 +176,7 @@ func (a *Agent) restore() (err error) {
 	}
 	var c checkpoint
 	found, err := checkpointKind.Read(a.cfg.Checkpoint, &c)
-	if err == nil && found {
+	if err == nil && found && !taken { // else it is what has been taken over
 		if err = a.recover(&c); err != nil {
 			if _, typed := errors.AsType[*statefile.Error](err); !typed {
 				err = checkpointKind.Unusable(a.cfg.Checkpoint, err)

@@ -208,3 +208,25 @@ func TestASimulatedAgentReturnsUnderANewIDWithItsReservations(t *testing.T) {
 		}
 	})
 }
+
+// With a state directory the agent's checkpoint says the same as what it takes over.
+func TestAVolumeIsThereOnceHoweverOftenItsAgentGetsANewID(t *testing.T) {
+	c := start(t, cluster.Config{Agents: []cluster.AgentConfig{{Hostname: "m1"}}, StateDir: t.TempDir()})
+	f, volume := onVolume(t, c)
+	for range 2 {
+		_, err := c.Agents()[0].RestartWithNewID(t.Context())
+		f.must(err)
+	}
+	list, err := operate(t, c).GetAgents(t.Context())
+	f.must(err)
+	total := list.GetAgents()[0].GetTotalResources()
+	var volumes []*mesospb.Resource
+	for _, r := range total {
+		if resources.IsPersistentVolume(r) {
+			volumes = append(volumes, r)
+		}
+	}
+	if want := volume.GetScalar().GetValue(); len(volumes) != 1 || volumes[0].GetScalar().GetValue() != want {
+		t.Errorf("the agent came back with %s, want one volume of %v MB", resources.Describe(total), want)
+	}
+}
