@@ -24,7 +24,6 @@ func (c *Core) place() {
 		c.unfit()
 		return
 	}
-	c.fitVolumes()
 	averse := c.averse()
 	for range 1000 { // each round but the last launches something
 		offers := c.book.Offers()
@@ -111,7 +110,7 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 				break
 			}
 			i := a.inst.get(k)
-			if i.Pin != "" && !here[i.Pin] || a.problem[k] != "" {
+			if i.Pin != "" && !here[i.Pin] {
 				continue
 			}
 			if took >= quota {
@@ -305,7 +304,7 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		left = append(left, o.Proto.GetResources()...)
 	}
 	pool := resources.NewPool(left)
-	var ops, last []*mesospb.Offer_Operation
+	var ops []*mesospb.Offer_Operation
 	n := 0
 	for _, as := range group {
 		ref, ok := where[as.Task]
@@ -326,7 +325,6 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		}
 		pool.Subtract(as.Resources)
 		ops = append(ops, more...)
-		last = append(last, surplus(pool.Resources(), a.inst.get(ref.index).Task.Owner)...)
 		n++
 	}
 	ids := make([]*mesospb.OfferID, len(taken))
@@ -337,7 +335,7 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		c.call(declineCall(ids, c.shortRefusal()))
 		return 0
 	}
-	c.call(acceptCall(ids, c.shortRefusal(), append(mergeLaunches(ops), last...)))
+	c.call(acceptCall(ids, c.shortRefusal(), mergeLaunches(ops)))
 	return n
 }
 
@@ -407,13 +405,10 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	a.counts.add(i, +1)
 	c.indexTask(a, i.Index, t)
 	c.enter(a, t)
-	i.roams, i.resizes = false, 0
+	i.roams = false
 	if fresh {
 		c.unbind(i, true)
 		c.bind(a, i, ag.ID, owner, volumes)
-	}
-	for k := range min(len(i.Volumes), len(as.Volumes)) {
-		i.Volumes[k].MB = as.Volumes[k].GetScalar().GetValue()
 	}
 	c.arm(a, t)
 	c.watchReadiness(a, i, t)

@@ -6,6 +6,7 @@
 package real
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -25,9 +26,9 @@ type Mesos struct {
 	AgentWorkDir string
 	// ZooKeeper is where the masters meet, host:port/path; empty if unknown.
 	ZooKeeper string
-	// Control is the control interface of a mesokit dev, host:port, whose agent is controlled in place of a process. Its
-	// token is in MESOKIT_CONTROL_TOKEN.
-	Control string
+	// Control is the control interface of a mesokit dev, host:port, whose agent is controlled in place of a process, and
+	// Token what it asks for; empty for what is in MESOKIT_CONTROL_TOKEN.
+	Control, Token string
 }
 
 // Flags defines the flags that describe a Mesos.
@@ -61,7 +62,7 @@ type Agent interface {
 func (m *Mesos) Agent() (Agent, error) {
 	switch {
 	case m.Control != "":
-		client, err := control.NewClient(m.Control, os.Getenv("MESOKIT_CONTROL_TOKEN"))
+		client, err := control.NewClient(m.Control, cmp.Or(m.Token, os.Getenv("MESOKIT_CONTROL_TOKEN")))
 		if err != nil {
 			return nil, fmt.Errorf("real: %w", err)
 		}
