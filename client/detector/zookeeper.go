@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -71,6 +72,7 @@ func (z *zooKeeper) connect() (*connection, error) {
 	lost, lose := context.WithCancel(life)
 	// Only the client's one goroutine changes these.
 	had := false                      // a session
+	var closing atomic.Bool           // by close: not a loss
 	complaints := map[string]string{} // the last failure by server
 	follow := func(e zk.Event) {
 		switch {
@@ -80,7 +82,9 @@ func (z *zooKeeper) connect() (*connection, error) {
 			z.cfg.Log("connected to ZooKeeper at " + e.Server)
 		case had && (e.State == zk.StateDisconnected || e.State == zk.StateExpired):
 			had = false
-			z.cfg.Warn("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
+			if !closing.Load() {
+				z.cfg.Warn("ZooKeeper at " + e.Server + " disconnected; the last known leader holds")
+			}
 			lose()
 		}
 	}
@@ -106,6 +110,7 @@ func (z *zooKeeper) connect() (*connection, error) {
 		return nil, err
 	}
 	return &connection{Conn: conn, lost: lost, close: func() {
+		closing.Store(true)
 		conn.Close() // politely, which takes a second at most
 		end()
 		for range events { // until the client's goroutines are gone

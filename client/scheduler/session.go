@@ -114,11 +114,12 @@ type Session struct {
 	done      chan struct{} // closed when Run has returned
 
 	// Used by connect alone.
-	abandoned   time.Time // when an attempt to subscribe was given up without an answer
-	undecodable time.Time // when an event came last that could not be decoded
+	abandoned time.Time      // when an attempt to subscribe was given up without an answer
+	leftOut   map[string]int // by cause: events that could not be decoded, at least in part
 
 	// The fields below are guarded by mu.
 	mu        sync.Mutex
+	trouble   error // why there is no subscription, nil while there is one, or nothing is known yet
 	started   bool
 	ended     bool
 	cause     error                   // of the end, if it was asked for
@@ -144,7 +145,7 @@ func NewSession(cfg SessionConfig) (*Session, error) {
 	}
 	s := &Session{
 		cfg: cfg, name: cfg.Name, detector: cfg.Detector, transport: cfg.Transport, store: cfg.Store, subscribe: cfg.SubscribeTimeout,
-		queue: newQueue(cfg.MaxQueue), done: make(chan struct{}), changed: make(chan struct{}),
+		queue: newQueue(cfg.MaxQueue), leftOut: map[string]int{}, done: make(chan struct{}), changed: make(chan struct{}),
 		info: proto.CloneOf(cfg.FrameworkInfo), options: cloneOptions(cfg.Options), id: cfg.FrameworkInfo.GetId().GetValue(),
 	}
 	// s.info, s.options and s.detector are the ones that count.
@@ -307,7 +308,7 @@ func (s *Session) Run(parent context.Context) (value any, err error) {
 	}
 	value, err = outcome(err)
 	if err != nil {
-		err = fmt.Errorf("session %q: %w", s.name, err)
+		err = fmt.Errorf("session %q: %w", s.name, s.withTrouble(err))
 	}
 	s.mu.Lock()
 	s.value, s.err = value, err

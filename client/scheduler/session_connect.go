@@ -37,9 +37,6 @@ const lasting = 10 * time.Second
 // that comes back delivers what was sent before.
 const overtaking = time.Minute
 
-// undecodableAgain is within what time a second event that cannot be decoded shows that subscribing anew does not help.
-const undecodableAgain = time.Hour
-
 // maxRetryAfter bounds the wait that a server may ask for.
 const maxRetryAfter = time.Minute
 
@@ -330,10 +327,11 @@ func (s *Session) attend(ctx context.Context, sub *Subscription, from string, ma
 func (s *Session) receive(ctx context.Context, sub *Subscription, g *guard) error {
 	for {
 		event, err := sub.next()
-		if err != nil {
-			if s.leaveOut(ctx, err) {
+		if bad, ok := errors.AsType[*transport.DecodeError](err); ok {
+			if event = s.leaveOut(ctx, bad); event == nil {
 				continue
 			}
+		} else if err != nil {
 			return err
 		}
 		switch event.GetType() {
@@ -362,21 +360,6 @@ func (s *Session) receive(ctx context.Context, sub *Subscription, g *guard) erro
 			return newEventError(event.GetError())
 		}
 	}
-}
-
-// leaveOut says whether to go on after an error. The first event that cannot be decoded ends the subscription: leaving it out could lose an
-// offer for good, whereas a new subscription brings offers and updates anew. If that does not help, as what the master says is
-// beyond this client, such events are left out, or the session would do nothing but subscribe.
-func (s *Session) leaveOut(ctx context.Context, err error) bool {
-	if _, ok := errors.AsType[*transport.DecodeError](err); !ok {
-		return false
-	}
-	again := !s.undecodable.IsZero() && time.Since(s.undecodable) < undecodableAgain
-	s.undecodable = time.Now()
-	if again {
-		s.trace(ctx, SessionTrace{Kind: TraceLeftOut, Err: err})
-	}
-	return again
 }
 
 // guard watches over a subscription beside its reader, and closes it if the master falls silent or another one leads.

@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -36,8 +38,9 @@ const (
 	TraceRepeatedUpdate TraceKind = "repeated update acknowledged again"
 	// TraceAcknowledgeFailed: an acknowledgement failed with Err; the update will come again.
 	TraceAcknowledgeFailed TraceKind = "acknowledging failed"
-	// TraceLeftOut: an event could not be decoded, by Err, as one shortly before, and is left out.
-	TraceLeftOut TraceKind = "undecodable event left out"
+	// TraceLeftOut: an event could not be decoded, by Err, and is left out; of an OFFERS event only the offers concerned, which are declined.
+	// Failures counts those of the same cause.
+	TraceLeftOut TraceKind = "undecodable event or offer left out"
 	// TraceEnded: the session ended, by Err if that is not nil.
 	TraceEnded TraceKind = "session ended"
 )
@@ -57,10 +60,41 @@ type SessionTrace struct {
 }
 
 func (s *Session) trace(ctx context.Context, data SessionTrace) {
+	s.note(data)
 	if s.cfg.Tracer != nil {
 		data.Session = s.name
 		s.cfg.Tracer.TraceSession(ctx, data)
 	}
+}
+
+// note remembers why there is no subscription, for the error that the session ends with.
+func (s *Session) note(d SessionTrace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch d.Kind {
+	case TraceConnected:
+		s.trouble = nil
+	case TraceSubscribeFailed:
+		if d.Err != nil && !errors.Is(d.Err, context.Canceled) {
+			s.trouble = d.Err
+		}
+	case TraceDetectFailed:
+		s.trouble = errors.New(d.Note)
+	case TraceDisconnected:
+		if !d.Expected {
+			s.trouble = d.Err
+		}
+	}
+}
+
+// withTrouble adds the known cause to the end of a context that came while there was no subscription.
+func (s *Session) withTrouble(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) || errors.Is(err, s.trouble) {
+		return err
+	}
+	return fmt.Errorf("%w: no master is subscribed to: %w", err, s.trouble)
 }
 
 // LogSessions returns a SessionTracer that writes to log: failures as warnings, connections and their
@@ -79,6 +113,9 @@ func (l sessionLogger) TraceSession(ctx context.Context, d SessionTrace) {
 	}
 	if d.Expected {
 		level = slog.LevelInfo
+	}
+	if d.Kind == TraceLeftOut && d.Failures > 1 { // it comes again and again
+		level = slog.LevelDebug
 	}
 	if !l.log.Enabled(ctx, level) {
 		return

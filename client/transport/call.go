@@ -90,7 +90,7 @@ func (c *Client) Exchange(ctx context.Context, url string, req, resp proto.Messa
 	cd, err := c.answerCodec(ex.target, httpResp.Header)
 	if err == nil {
 		if err = c.unmarshal(cd, body, resp); err != nil {
-			err = &DecodeError{URL: ex.target, MediaType: cd.MediaType(), Size: len(body), Err: err}
+			err = &DecodeError{URL: ex.target, MediaType: cd.MediaType(), Size: len(body), Data: body, Err: err}
 		}
 	}
 	return ex.end(ctx, httpResp, resp, len(body), err)

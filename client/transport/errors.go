@@ -164,8 +164,9 @@ func (e *ContentTypeError) Error() string {
 type DecodeError struct {
 	URL       string
 	MediaType string
-	// Size of the body in bytes.
+	// Size of the body in bytes, and the body, which nobody may change.
 	Size int
+	Data []byte
 	Err  error
 }
 

@@ -69,7 +69,7 @@ func (s *Stream) Next(m proto.Message) error {
 	frame, err := s.next()
 	if err == nil {
 		if err = s.client.unmarshal(s.codec, frame, m); err != nil {
-			err = &DecodeError{URL: s.target, MediaType: s.codec.MediaType(), Size: len(frame), Err: err}
+			err = &DecodeError{URL: s.target, MediaType: s.codec.MediaType(), Size: len(frame), Data: frame, Err: err}
 		}
 	}
 	s.trace(m, len(frame), err)
