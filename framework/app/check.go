@@ -30,7 +30,7 @@ func (a *App) check(p *problems) {
 		p.add("/instances", fmt.Sprintf("is %d", a.Instances), "give at most 10000000")
 	}
 	oneOf(p, "/goal", a.Goal, GoalRunning, GoalFinish, GoalOnce)
-	oneOf(p, "/strategy", a.Strategy, StrategyColocate, StrategyNone, StrategyUnique)
+	oneOf(p, "/strategy", a.Strategy, StrategyColocate, StrategyNone, StrategyUnique, StrategySpread, StrategyPack)
 	if a.Daemon && a.Strategy == StrategyColocate {
 		p.add("/strategy", "mux contradicts daemon", "leave strategy out: a daemon runs once on each agent")
 	}
@@ -252,9 +252,9 @@ func (a *App) checkPlacement(p *problems) {
 func checkField(p *problems, path, field string) {
 	switch {
 	case field == "":
-		p.add(path, "missing", "give hostname, @zone, @region or the name of an attribute")
+		p.add(path, "missing", "give hostname, @agent, @zone, @region or the name of an attribute")
 	case strings.HasPrefix(field, "@"):
-		oneOf(p, path, field, "@zone", "@region")
+		oneOf(p, path, field, "@agent", "@zone", "@region")
 	}
 }
 

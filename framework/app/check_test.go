@@ -135,7 +135,7 @@ func TestWhatMesosOrCommonSenseRefuses(t *testing.T) {
 		{minimal(`"constraints": [["a", "MAX_PER", "x"]]`), `/constraints/0/2: is "x": give a whole number above 0`},
 		{minimal(`"constraints": [["a", "IS"]]`), "/constraints/0/value: missing"},
 		{minimal(`"constraints": [["", "IS", "a"]]`), "/constraints/0/0: missing"},
-		{minimal(`"constraints": [["@rack", "IS", "a"]]`), `/constraints/0/0: is "@rack": give one of @zone, @region`},
+		{minimal(`"constraints": [["@rack", "IS", "a"]]`), `/constraints/0/0: is "@rack": give one of @agent, @zone, @region`},
 		{minimal(`"constraints": [{"field": "a", "operator": "UNIQUE", "weight": 2}]`), "/constraints/0/weight: a weight without soft"},
 		{minimal(`"constraints": [{"field": "a", "operator": "UNIQUE", "soft": true, "weight": -2}]`), "/constraints/0/weight: is -2"},
 		{minimal(`"filters": [{"type": "SCALAR", "value": "x"}]`), `/filters/0/value/0: "x" is no number`},

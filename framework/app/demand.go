@@ -45,9 +45,9 @@ func (a *App) placementConstraints() []placement.Constraint {
 	var list []placement.Constraint
 	switch {
 	case a.Strategy == StrategyUnique:
-		list = append(list, placement.Constraint{Field: placement.Hostname, Operator: placement.Unique})
+		list = append(list, placement.Constraint{Field: placement.AgentID, Operator: placement.Unique})
 	case a.Strategy == StrategyColocate:
-		list = append(list, placement.Constraint{Field: placement.Hostname, Operator: placement.Cluster})
+		list = append(list, placement.Constraint{Field: placement.AgentID, Operator: placement.Cluster})
 	}
 	for _, c := range a.Constraints {
 		list = append(list, c.wire())
@@ -67,6 +67,20 @@ func (a *App) placementConstraints() []placement.Constraint {
 	if f.Spread != "" {
 		// A preference, because a whole zone that is lost must not keep its share of instances from running elsewhere.
 		list = append(list, placement.Constraint{Field: placement.Field("@" + f.Spread), Operator: placement.GroupBy, Soft: true, Weight: 1})
+	}
+	return list
+}
+
+// Spreading returns the wishes that spread the instances over agents, and over zones where agents have one; none if the application packs, or says
+// itself how its instances lie to each other. The scheduler's default is for those whose strategy is none.
+func (a *App) Spreading(pack bool) []placement.Constraint {
+	switch {
+	case a.Daemon, a.Strategy == StrategyColocate, a.Strategy == StrategyPack, pack && a.Strategy == StrategyNone:
+		return nil
+	}
+	list := []placement.Constraint{{Field: placement.AgentID, Operator: placement.GroupBy, Soft: true, Weight: 1}}
+	if a.FaultDomain == nil || a.FaultDomain.Spread == "" {
+		list = append(list, placement.Constraint{Field: placement.Zone, Operator: placement.GroupBy, Soft: true, Weight: 0.5})
 	}
 	return list
 }

@@ -24,7 +24,7 @@ func TestDemandSumsUpTheInstance(t *testing.T) {
 		Ports:     []placement.Port{{}, placement.FixedPort(80), {}},
 		Volumes:   []placement.Volume{{MB: 7, Type: mesospb.Resource_DiskInfo_Source_MOUNT, Profile: "fast"}},
 		Constraints: []placement.Constraint{
-			{Field: placement.Hostname, Operator: placement.Unique},
+			{Field: placement.AgentID, Operator: placement.Unique},
 			{Field: "rack", Operator: placement.MaxPer, Value: "2"},
 			{Field: placement.Zone, Operator: placement.Like, Value: "z.*", Soft: true, Weight: 3},
 			{Field: placement.Region, Operator: placement.Like, Value: `r\.1|r2`},

@@ -16,13 +16,15 @@ type Strategy string
 // The strategies.
 const (
 	StrategyColocate Strategy = "mux"     // all instances on one agent
-	StrategyNone     Strategy = "non-mux" // wherever there is room
+	StrategyNone     Strategy = "non-mux" // as the scheduler does by default, which is to spread
+	StrategySpread   Strategy = "spread"  // over agents as evenly as there is room, then over zones
+	StrategyPack     Strategy = "pack"    // on agents that are full already, so that others stay free
 	StrategyUnique   Strategy = "unique"  // each instance on an agent of its own
 )
 
 // Constraint restricts the agents that instances may run on. In JSON also as an array of strings: ["rack", "GROUP_BY", "3"].
 type Constraint struct {
-	// Field is hostname, @zone, @region or the name of an attribute.
+	// Field is hostname, @agent, @zone, @region or the name of an attribute.
 	Field string `json:"field" alias:"attribute"`
 	// Operator is one of UNIQUE, CLUSTER, GROUP_BY, LIKE, UNLIKE, MAX_PER, IS, IS_NOT.
 	Operator Operator `json:"operator"`
@@ -61,7 +63,7 @@ type Filter struct {
 type Affinity struct {
 	// App is the name of the other application.
 	App string `json:"app"`
-	// Field is what is to be the same: hostname, @zone, @region or an attribute. Default: hostname.
+	// Field is what is to be the same: hostname, @agent, @zone, @region or an attribute. Default: hostname.
 	Field string `json:"field,omitempty"`
 	// Anti keeps away from the other application instead.
 	Anti bool `json:"anti,omitempty"`

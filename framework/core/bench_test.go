@@ -13,7 +13,7 @@ import (
 )
 
 func benchApp(b testing.TB, instances int) *app.App {
-	def, err := app.Parse(fmt.Appendf(nil, `{"name":"web","instances":%d,"resources":{"cpus":0.1,"mem":32},"command":{"cmd":"serve"}}`, instances))
+	def, err := app.Parse(fmt.Appendf(nil, `{"name":"web","instances":%d,"strategy":"pack","resources":{"cpus":0.1,"mem":32},"command":{"cmd":"serve"}}`, instances))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -282,6 +282,7 @@ func (c *Core) newVersion(number uint32, def *app.App) (*version, error) {
 	if d.Group == "" {
 		d.Group = def.Name
 	}
+	d.Constraints = append(d.Constraints, def.Spreading(c.cfg.Pack)...)
 	if v.role == "" && len(c.cfg.Roles) > 0 {
 		v.role = c.cfg.Roles[0]
 		d.Role = v.role

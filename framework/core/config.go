@@ -20,6 +20,9 @@ type Config struct {
 
 	// Roles of the framework, which has to have the capability MULTI_ROLE. With several of them, applications have to name theirs. Default "*".
 	Roles []string
+	// Pack has instances of applications without a strategy of their own placed where it is full already, so that agents stay free. By default they
+	// are spread over agents and zones.
+	Pack bool
 	// Principal of the framework, which reservations and volumes bear.
 	Principal string
 	// ReservationRefinement says that the framework has that capability.
@@ -41,7 +44,7 @@ type Config struct {
 	// InverseOfferWait is within what time an agent has to be left for maintenance, else inverse offers that were accepted are declined when they come
 	// again. Default 5 min.
 	InverseOfferWait time.Duration
-	// PlaceAtOnce bounds how many tasks the placer gets in one cycle; more cycles follow while they bring something. Default 2000.
+	// PlaceAtOnce bounds how many tasks the placer gets in one cycle; more cycles follow while they bring something. Default 10000.
 	PlaceAtOnce int
 	// MaxOrphans bounds how many unknown tasks are remembered. Default 10000.
 	MaxOrphans int
@@ -72,6 +75,6 @@ func (c *Config) complete() {
 		}
 	}
 	num(&c.ReconcileBatch, 1000)
-	num(&c.PlaceAtOnce, 2000)
+	num(&c.PlaceAtOnce, 10000)
 	num(&c.MaxOrphans, 10000)
 }

@@ -41,7 +41,7 @@ func (c *Core) place() {
 		})
 		c.holds = res.Holds
 		roams := c.explain(res.Unplaced, where)
-		if c.launch(res.Assignments, where) == 0 && !roams || !more && !roams {
+		if c.launch(res.Assignments, where, more) == 0 && !roams || !more && !roams {
 			c.unfit()
 			return
 		}
@@ -245,24 +245,22 @@ func fits(why *placement.Explanation) bool {
 
 // launch makes one ACCEPT of all assignments to the same offers. The launch records are written before it is sent. It returns how many
 // tasks are launched.
-func (c *Core) launch(as []placement.Assignment, where map[*placement.Task]instanceRef) int {
-	n := 0
-	for len(as) > 0 {
-		first := offersKey(as[0].OfferIDs)
-		var group, rest []placement.Assignment
-		if same := countSame(as, first); same == len(as) || allSameAfter(as, first, same) {
-			group, rest = as[:same], as[same:]
-		} else {
-			for _, x := range as {
-				if offersKey(x.OfferIDs) == first {
-					group = append(group, x)
-				} else {
-					rest = append(rest, x)
-				}
-			}
+func (c *Core) launch(as []placement.Assignment, where map[*placement.Task]instanceRef, more bool) int {
+	at := map[string]int{} // position in groups, by the first of the offers
+	var groups [][]placement.Assignment
+	for _, x := range as {
+		key := offersKey(x.OfferIDs)
+		k, ok := at[key]
+		if !ok {
+			k = len(groups)
+			at[key] = k
+			groups = append(groups, nil)
 		}
-		n += c.accept(group, where)
-		as = rest
+		groups[k] = append(groups[k], x)
+	}
+	n := 0
+	for _, group := range groups {
+		n += c.accept(group, where, more)
 	}
 	return n
 }
@@ -274,25 +272,7 @@ func offersKey(ids []*mesospb.OfferID) string {
 	return ids[0].GetValue()
 }
 
-// countSame counts the leading assignments to the same offers.
-func countSame(as []placement.Assignment, key string) int {
-	n := 0
-	for n < len(as) && offersKey(as[n].OfferIDs) == key {
-		n++
-	}
-	return n
-}
-
-func allSameAfter(as []placement.Assignment, key string, from int) bool {
-	for _, a := range as[from:] {
-		if offersKey(a.OfferIDs) == key {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]instanceRef) int {
+func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]instanceRef, more bool) int {
 	taken := c.book.Take(group[0].OfferIDs...)
 	if len(taken) == 0 || len(taken) != len(group[0].OfferIDs) {
 		c.note(Note{Kind: NoteWarning, Index: -1, Text: "the placer used offers that are not there"})
@@ -335,7 +315,11 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		c.call(declineCall(ids, c.shortRefusal()))
 		return 0
 	}
-	c.call(acceptCall(ids, c.shortRefusal(), mergeLaunches(ops)))
+	refuse := c.shortRefusal()
+	if more { // what is left is wanted at once
+		refuse = 0
+	}
+	c.call(acceptCall(ids, refuse, mergeLaunches(ops)))
 	return n
 }
 

@@ -259,7 +259,7 @@ func (b *board) column(f Field) *column {
 		return c
 	}
 	guess := 64
-	if f == Hostname {
+	if f == Hostname || f == AgentID {
 		guess = len(b.rows)
 	}
 	c = &column{field: f, val: make([]int32, len(b.rows)), text: []string{""}, some: []*Agent{nil}, ids: make(map[string]int32, guess)}

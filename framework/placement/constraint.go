@@ -14,6 +14,7 @@ type Field string
 // Fields that are no attributes. The zero Field is Hostname too.
 const (
 	Hostname Field = "hostname"
+	AgentID  Field = "@agent" // several agents may run on one host
 	Zone     Field = "@zone"
 	Region   Field = "@region"
 )
@@ -101,6 +102,8 @@ func (a *Agent) value(f Field) (string, bool) {
 	switch f {
 	case Hostname, "":
 		return a.Hostname, a.Hostname != ""
+	case AgentID:
+		return a.ID, a.ID != ""
 	case Zone:
 		return a.Zone, a.Zone != ""
 	case Region:
@@ -126,7 +129,7 @@ func (a *Agent) value(f Field) (string, bool) {
 func (a *Agent) texts(f Field) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		switch f {
-		case Hostname, "", Zone, Region:
+		case Hostname, AgentID, "", Zone, Region:
 			if v, ok := a.value(f); ok {
 				yield(v)
 			}
@@ -143,7 +146,7 @@ func (a *Agent) texts(f Field) func(yield func(string) bool) {
 // is reports whether the field has the value.
 func (a *Agent) is(f Field, value string) bool {
 	switch f {
-	case Hostname, "", Zone, Region:
+	case Hostname, AgentID, "", Zone, Region:
 		v, ok := a.value(f)
 		return ok && v == value
 	}

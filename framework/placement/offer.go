@@ -158,7 +158,7 @@ func newOffer(o *mesospb.Offer, a *Agent) *Offer {
 // value is Agent.value, quicker.
 func (o *Offer) value(f Field) (string, bool) {
 	switch f {
-	case Hostname, "", Zone, Region:
+	case Hostname, AgentID, "", Zone, Region:
 		return o.Agent.value(f)
 	}
 	for i := range o.fields {

@@ -195,11 +195,11 @@ func (c Constraint) Validate() error {
 	}
 	switch f := c.Field; {
 	case strings.HasPrefix(string(f), "@") && f != Zone && f != Region:
-		return fail("unknown field %q; use hostname, @zone, @region or the name of an attribute", f)
+		return fail("unknown field %q; use hostname, @agent, @zone, @region or the name of an attribute", f)
 	case strings.TrimSpace(string(f)) != string(f):
 		return fail("the field has spaces around it")
 	case f == "":
-		return fail("no field; use hostname, @zone, @region or the name of an attribute")
+		return fail("no field; use hostname, @agent, @zone, @region or the name of an attribute")
 	}
 	switch wants := operators[c.Operator].value; wants {
 	case noValue:

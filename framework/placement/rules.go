@@ -166,6 +166,7 @@ type rule struct {
 	seen     int     // cnt.moves when target and least were found
 	target   int32   // CLUSTER: -1 free choice, 0 a value that no offer has
 	least    int32   // GROUP_BY: least count over the values
+	atLeast  int     // GROUP_BY: how many values have it, at most
 	index    int     // in Constraints, or in Affinities
 }
 
@@ -280,9 +281,24 @@ func (r *rule) refresh() {
 			}
 		}
 	case ruleBalance:
-		r.least = 1<<31 - 1
+		if before >= 0 { // counts only grow in a cycle: the least one changes when no value has it any more
+			for _, row := range r.cnt.group.rows[before:] {
+				if r.cnt.col.val[row] != 0 {
+					r.atLeast--
+				}
+			}
+			if r.atLeast > 0 {
+				return
+			}
+		}
+		r.least, r.atLeast = 1<<31-1, 0
 		for v := 1; v < len(r.cnt.n); v++ {
-			r.least = min(r.least, r.cnt.n[v])
+			switch n := r.cnt.n[v]; {
+			case n < r.least:
+				r.least, r.atLeast = n, 1
+			case n == r.least:
+				r.atLeast++
+			}
 		}
 	}
 }
