@@ -18,14 +18,14 @@ func validateCheck(c *mesospb.CheckInfo) error {
 		if c.Command == nil {
 			return wireError("Expecting 'command' to be set for COMMAND check")
 		}
-		if err := validateCheckCommand(c.GetCommand().GetCommand(), "Command check"); err != nil {
+		if err := validateCheckCommand(c.GetCommand().GetCommand(), "Command check", "Check"); err != nil {
 			return err
 		}
 	case mesospb.CheckInfo_HTTP:
 		if c.Http == nil {
 			return wireError("Expecting 'http' to be set for HTTP check")
 		}
-		if err := validatePath(c.GetHttp().Path, "HTTP  check"); err != nil {
+		if err := validatePath(c.GetHttp().Path, "HTTP check"); err != nil {
 			return err
 		}
 	case mesospb.CheckInfo_TCP:
@@ -60,7 +60,7 @@ func validateHealthCheck(c *mesospb.HealthCheck) error {
 		if c.Command == nil {
 			return wireError("Expecting 'command' to be set for COMMAND health check")
 		}
-		if err := validateCheckCommand(c.GetCommand(), "Health check"); err != nil {
+		if err := validateCheckCommand(c.GetCommand(), "Command health check", "Health check"); err != nil {
 			return err
 		}
 	case mesospb.HealthCheck_HTTP:
@@ -86,16 +86,16 @@ func validateHealthCheck(c *mesospb.HealthCheck) error {
 	})
 }
 
-func validateCheckCommand(c *mesospb.CommandInfo, what string) error {
+func validateCheckCommand(c *mesospb.CommandInfo, what, whose string) error {
 	if c.Value == nil {
 		command := "shell command"
 		if !c.GetShell() {
-			command = "executable"
+			command = "executable path"
 		}
 		return wireErrorf("%s must contain '%s'", what, command)
 	}
 	if err := validateCommand(c); err != nil {
-		return wireErrorf("%s's `CommandInfo` is invalid: %v", what, err)
+		return wireErrorf("%s's `CommandInfo` is invalid: %v", whose, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/mesokit/mesokit/mesos/mesospb"
@@ -88,6 +89,9 @@ func validateCommand(c *mesospb.CommandInfo) error {
 			if err := validateSecret(v.Secret); err != nil {
 				return wireErrorf("Environment variable '%s' specifies an invalid secret: %v", v.GetName(), err)
 			}
+			if bytes.IndexByte(v.GetSecret().GetValue().GetData(), 0) >= 0 {
+				return wireErrorf("Environment variable '%s' specifies a secret containing null bytes, which is not allowed in the environment", v.GetName())
+			}
 		case mesospb.Environment_Variable_VALUE:
 			switch {
 			case v.Value == nil:
@@ -96,24 +100,22 @@ func validateCommand(c *mesospb.CommandInfo) error {
 				return wireErrorf("Environment variable '%s' of type 'VALUE' must not have a secret set", v.GetName())
 			}
 		default:
-			return wireErrorf("Environment variable '%s' of type 'UNKNOWN' is not allowed", v.GetName())
+			return wireError("Environment variable of type 'UNKNOWN' is not allowed")
 		}
 	}
 	return nil
 }
 
 func validateSecret(s *mesospb.Secret) error {
-	switch s.GetType() {
-	case mesospb.Secret_REFERENCE:
-		if s.Reference == nil || s.Value != nil {
-			return wireError("Secret of type REFERENCE must have the 'reference' field set, and nothing else")
-		}
-	case mesospb.Secret_VALUE:
-		if s.Value == nil || s.Reference != nil {
-			return wireError("Secret of type VALUE must have the 'value' field set, and nothing else")
-		}
-	default:
-		return wireError("Secret of type UNKNOWN is not allowed")
+	switch reference, value := s.Reference != nil, s.Value != nil; {
+	case s.GetType() == mesospb.Secret_REFERENCE && !reference:
+		return wireError("Secret of type REFERENCE must have the 'reference' field set")
+	case s.GetType() == mesospb.Secret_REFERENCE && value:
+		return wireErrorf("Secret '%s' of type REFERENCE must not have the 'value' field set", s.GetReference().GetName())
+	case s.GetType() == mesospb.Secret_VALUE && !value:
+		return wireError("Secret of type VALUE must have the 'value' field set")
+	case s.GetType() == mesospb.Secret_VALUE && reference:
+		return wireError("Secret of type VALUE must not have the 'reference' field set")
 	}
 	return nil
 }

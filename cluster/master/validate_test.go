@@ -39,7 +39,7 @@ func TestChecksOfTasks(t *testing.T) {
 		`type: UNKNOWN`:                                    "'UNKNOWN' is not a valid check type",
 		`type: COMMAND`:                                    "Expecting 'command' to be set for COMMAND check",
 		`type: COMMAND command { command {} }`:             "must contain 'shell command'",
-		`type: COMMAND command { command { shell: false } }`:                                       "must contain 'executable'",
+		`type: COMMAND command { command { shell: false } }`:                                       "must contain 'executable path'",
 		`type: COMMAND command { command { value: "x" environment { variables { name: "V" } } } }`: "must have a value set",
 		`type: HTTP`:                                      "Expecting 'http' to be set",
 		`type: HTTP http { port: 1 path: "x" }`:           "must start with '/'",
@@ -73,8 +73,8 @@ func TestCommandsAndContainersOfTasks(t *testing.T) {
 		`name: "V" type: SECRET secret { type: REFERENCE reference { name: "x" } }`:                 "",
 		`name: "V" type: SECRET value: "x" secret { type: VALUE value { data: "x" } }`:              "must not have a value set",
 		`name: "V" type: SECRET secret { type: REFERENCE }`:                                         "type REFERENCE must have",
-		`name: "V" type: SECRET secret { type: VALUE value { data: "x" } reference { name: "x" } }`: "type VALUE must have",
-		`name: "V" type: SECRET secret {}`:                                                          "type UNKNOWN is not allowed",
+		`name: "V" type: SECRET secret { type: VALUE value { data: "x" } reference { name: "x" } }`: "Secret of type VALUE must not have the 'reference' field set",
+		`name: "V" type: SECRET secret {}`:                                                          "",
 	} {
 		c := &mesospb.CommandInfo{Environment: &mesospb.Environment{Variables: []*mesospb.Environment_Variable{parse(t, &mesospb.Environment_Variable{}, text)}}}
 		expectError(t, "variable "+text, validateCommand(c), want)
