@@ -49,15 +49,16 @@ type Master struct {
 	transport *transport.Client
 	owned     bool
 
-	mu     sync.Mutex
-	leader string // base URL; "" if unknown
+	mu      sync.Mutex
+	leader  string // base URL; "" if unknown
+	trouble string // what the detector said last; "" if it is one of the caller's
 }
 
 // NewMaster returns a Master, without looking for one.
 func NewMaster(cfg MasterConfig) (*Master, error) {
 	m := &Master{detector: cfg.Detector, transport: cfg.Transport}
 	if m.detector == nil {
-		d, err := detector.Parse(cfg.Masters, detector.Config{Scheme: cfg.Scheme})
+		d, err := detector.Parse(cfg.Masters, detector.Config{Scheme: cfg.Scheme, Warn: m.troubled})
 		if err != nil {
 			return nil, err
 		}
@@ -66,6 +67,22 @@ func NewMaster(cfg MasterConfig) (*Master, error) {
 	var err error
 	m.transport, m.owned, err = orNewTransport(cfg.Transport)
 	return m, err
+}
+
+func (m *Master) troubled(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trouble = line
+}
+
+// noLeader is the error of a search that has failed, with what is known to be in its way.
+func (m *Master) noLeader(err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.trouble == "" {
+		return fmt.Errorf("%w: %w", ErrNoLeader, err)
+	}
+	return fmt.Errorf("%w: %w: %s", ErrNoLeader, err, m.trouble)
 }
 
 func orNewTransport(t *transport.Client) (_ *transport.Client, owned bool, _ error) {
@@ -121,7 +138,7 @@ func (m *Master) atLeader(ctx context.Context, do func(base string) error) error
 			detected = true
 			masters, err := detector.Leader(ctx, m.detector)
 			if err != nil {
-				return fmt.Errorf("%w: %w", ErrNoLeader, err)
+				return m.noLeader(err)
 			}
 			queue = slices.Clone(masters.Candidates)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,8 @@ type operating struct {
 	to    access
 	tr    *transport.Client
 	where string // what to do if nobody is there; empty for the master
+	// trouble is what was last heard to be in the way of finding the masters.
+	trouble atomic.Pointer[string]
 }
 
 // flags adds the flags to a group of commands.
@@ -74,7 +77,11 @@ func (o *operating) opened(cmd *cobra.Command, follows bool, run func() error) e
 	}
 	err := o.reach(run)
 	if _, told := errors.AsType[*exitError](err); !told && err != nil && ctx.Err() != nil {
-		return endOf(ctx)
+		end := endOf(ctx)
+		if late, ok := errors.AsType[*exitError](end); ok && o.trouble.Load() != nil {
+			return &exitError{late.code, fmt.Errorf("%w: %s", late.err, *o.trouble.Load())}
+		}
+		return end
 	}
 	return o.advise(err)
 }
@@ -93,7 +100,7 @@ func (o *operating) reach(run func() error) (err error) {
 
 // newMaster returns a client of the leading master, which the caller closes.
 func (o *operating) newMaster() (*operator.Master, error) {
-	masters, err := o.to.detector(o.address(), nil)
+	masters, err := o.to.detector(o.address(), func(line string) { o.trouble.Store(&line) })
 	if err != nil {
 		return nil, err
 	}

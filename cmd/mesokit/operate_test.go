@@ -345,6 +345,13 @@ func (s *syncBuffer) text() string {
 	return s.b.String()
 }
 
+func TestAMasterThatCannotBeFoundIsSaidWhyNot(t *testing.T) {
+	got := mesokit(t, t.Context(), "master", "state", "--master", "zk://127.0.0.1:1/mesos", "--timeout", "500ms")
+	if got.code != exitTimeout || !strings.Contains(got.stderr, "did not end within 500ms") || !strings.Contains(got.stderr, "no connection to ZooKeeper at 127.0.0.1:1") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestOperatorsAreBoundByTheirTimeout(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
