@@ -61,6 +61,9 @@ type Config struct {
 	// Info is what the others are told while this process leads. The ID defaults to host and process.
 	Info election.Info
 
+	// GPUs asks for agents with GPUs from the beginning. Without it they are asked for as soon as an application needs them; agents that have some are
+	// then also offered, and used, for applications that do not.
+	GPUs bool
 	// Core configures the engine. Roles, Principal and ReservationRefinement are set from the fields above.
 	Core core.Config
 	// Controller sees events before the engine does; nil means none.
@@ -185,7 +188,11 @@ func (c *Config) info() *mesospb.FrameworkInfo {
 	if info.Checkpoint == nil {
 		info.Checkpoint = proto.Bool(true)
 	}
-	for _, kind := range needed {
+	wanted := needed
+	if c.GPUs {
+		wanted = append(slices.Clone(needed), mesospb.FrameworkInfo_Capability_GPU_RESOURCES)
+	}
+	for _, kind := range wanted {
 		if !slices.ContainsFunc(info.Capabilities, func(k *mesospb.FrameworkInfo_Capability) bool { return k.GetType() == kind }) {
 			info.Capabilities = append(info.Capabilities, &mesospb.FrameworkInfo_Capability{Type: kind.Enum()})
 		}

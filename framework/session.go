@@ -42,6 +42,8 @@ type sessionBox struct {
 	mu      sync.Mutex
 	allowed bool
 	current *scheduler.Session
+	// gpus: the master has been asked for agents with GPUs; inInfo: with every subscription of the session.
+	gpus, inInfo bool
 }
 
 func (b *sessionBox) get() *scheduler.Session {
@@ -54,6 +56,13 @@ func (b *sessionBox) get() *scheduler.Session {
 func (b *sessionBox) allow() {
 	b.mu.Lock()
 	b.allowed = true
+	b.mu.Unlock()
+}
+
+// resubscribed takes in that the master knows again what the session subscribes with, and no more.
+func (b *sessionBox) resubscribed() {
+	b.mu.Lock()
+	b.gpus = b.inInfo
 	b.mu.Unlock()
 }
 
@@ -76,6 +85,11 @@ func (b *sessionBox) call(ctx context.Context, c *schedulerpb.Call) error {
 func (b *sessionBox) steer(t *term, now *core.Snapshot) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	gpus := needGPUs(now)
+	if s := b.current; s != nil && gpus && !b.gpus && now.Connected {
+		b.gpus = true
+		t.wg.Go(func() { t.askForGPUs(s) })
+	}
 	if b.current != nil || !b.allowed || t.ctx.Err() != nil || now.Uninstall == "uninstalled" {
 		return
 	}
@@ -84,6 +98,11 @@ func (b *sessionBox) steer(t *term, now *core.Snapshot) {
 		return
 	}
 	info := proto.CloneOf(t.cfg.FrameworkInfo)
+	if gpus {
+		info = withGPUs(info)
+	}
+	b.inInfo = hasGPUs(info)
+	b.gpus = b.inInfo
 	if id != "" {
 		info.Id = &mesospb.FrameworkID{Value: &id}
 	}
@@ -122,6 +141,7 @@ type events struct{ *term }
 
 func (e *events) Connected(ctx context.Context, s *scheduler.Session, c scheduler.Connected) error {
 	e.set(func(st *Status) { st.Master = c.Master })
+	e.session.resubscribed()
 	e.trouble(fromMaster, "")
 	return e.Event(ctx, s, &schedulerpb.Event{Type: schedulerpb.Event_SUBSCRIBED.Enum(), Subscribed: &schedulerpb.Event_Subscribed{
 		FrameworkId: c.FrameworkID, MasterInfo: c.MasterInfo}})

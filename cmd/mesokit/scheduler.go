@@ -54,6 +54,7 @@ type schedulerOptions struct {
 	agents    int
 	uninstall bool
 	pack      bool
+	gpus      bool
 	force     bool
 	record    string
 	placeTLS  placeTLS
@@ -107,6 +108,7 @@ Readers are not shown what may be secret in definitions. "public_read": true let
 	f.StringVar(&o.cert, "tls-cert", "", "file with the certificate of the API and its chain, in PEM: it speaks https")
 	f.StringVar(&o.key, "tls-key", "", "file with the key of --tls-cert, in PEM")
 	f.IntVar(&o.agents, "agents", 1, "number of agents of the embedded Mesos")
+	f.BoolVar(&o.gpus, "gpus", false, "ask for agents with GPUs from the beginning (default: as soon as an application needs them)")
 	f.BoolVar(&o.pack, "pack", false, "fill agents up before others are used, unless an application says otherwise (default: spread instances over agents and zones)")
 	f.StringVar(&o.record, "record", "", "record everything that the engine is told to this file, for mesokit replay; further terms go to FILE.2 and so on")
 	f.BoolVar(&o.force, "force", false, "with --uninstall: give up what is on agents that are cut off or not offered, and list it")
@@ -327,7 +329,7 @@ func runScheduler(cmd *cobra.Command, o schedulerOptions) (err error) {
 	}
 	f, err := framework.New(framework.Config{
 		Record: record,
-		Name:   o.name, Detector: masters, Transport: s.to.config, Roles: o.roles, Principal: s.to.principal, User: o.user, Core: core.Config{Pack: o.pack},
+		Name:   o.name, Detector: masters, Transport: s.to.config, Roles: o.roles, Principal: s.to.principal, User: o.user, GPUs: o.gpus, Core: core.Config{Pack: o.pack},
 		FailoverTimeout: o.failover, Apps: s.apps, Store: db, Elector: elector, Info: election.Info{URL: api}, Log: s.log, Metrics: registry,
 	})
 	if err != nil {

@@ -36,6 +36,16 @@ func ExecutorID(firstTaskID string) string { return firstTaskID + ".executor" }
 // HasExecutor reports whether the instances have an executor of that id: pods and custom executors do.
 func (a *App) HasExecutor() bool { return a.Executor != nil || len(a.Group) > 0 }
 
+// NeedsGPUs reports whether the instances use GPUs. Masters offer agents that have some only to frameworks with the capability GPU_RESOURCES.
+func (a *App) NeedsGPUs() bool {
+	for _, t := range a.tasks() {
+		if t.Resources.GPUs > 0 {
+			return true
+		}
+	}
+	return a.Executor != nil && a.Executor.Resources.GPUs > 0
+}
+
 // Operations returns the offer operations that start one placed instance of a completed application, for one ACCEPT in this order: RESERVE for
 // what has to be reserved, CREATE for volumes that do not exist, then LAUNCH, or LAUNCH_GROUP for a group. The first two are there only if they are
 // needed: an instance that comes back to its volumes is just launched.
