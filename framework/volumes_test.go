@@ -169,3 +169,27 @@ func TestUninstallEndsByForceWhenAnAgentWithAVolumeIsGone(t *testing.T) {
 	}
 	r.done <- nil
 }
+
+func TestAVolumeFollowsTheSizeOfTheDefinition(t *testing.T) {
+	c, dir := oneAgent(t), t.TempDir()
+	r := run(t, framework.Config{Master: c.Master(), Roles: []string{"eng"}, Principal: "me", Apps: []*app.App{database(t, "db", dir, 1)}})
+	r.until(up("db", 1))
+	until(t, filepath.Join(dir, "db-0"))
+	before := r.Snapshot().App("db").Instance(0).Volumes[0].ID
+	for _, size := range []app.MB{48, 24} {
+		a := database(t, "db", dir, 1)
+		a.Resources.Disk[0].Size = size
+		if err := os.RemoveAll(filepath.Join(dir, "db-0-again")); err != nil {
+			t.Fatal(err)
+		}
+		r.do(core.Submit{App: a})
+		r.until("the volume has its new size", func(s *core.Snapshot) bool {
+			i, d := s.App("db").Instance(0), s.App("db").Deployment
+			return i.Volumes[0].MB == float64(size) && d != nil && d.State == core.DeploymentDone
+		})
+		until(t, filepath.Join(dir, "db-0-again")) // with what was on it
+	}
+	if _, volumes := reserved(t, c); len(volumes) != 1 || volumes[0] != before {
+		t.Errorf("the agent has %v, want %s", volumes, before)
+	}
+}

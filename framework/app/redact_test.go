@@ -58,7 +58,7 @@ func TestReadersSeeNothingThatMayBeSecret(t *testing.T) {
 	shownPlaces(tree, "", mark, got)
 	want := map[string]bool{}
 	for _, place := range strings.Fields(`
-		/name /goal /strategy /labels/name /resources/role /resources/reserve /resources/disk/persistence/id /resources/disk/persistence/principal
+		/name /goal /strategy /visibility /labels/name /resources/role /resources/reserve /resources/disk/persistence/id /resources/disk/persistence/principal
 		/resources/disk/source/type /resources/disk/source/root /resources/disk/source/profile /resources/disk/volume/container_path
 		/resources/disk/volume/host_path /resources/disk/volume/mode /resources/disk/volume/source/type /resources/disk/volume/source/host_path
 		/resources/disk/volume/source/docker_volume/driver /resources/disk/volume/source/docker_volume/name

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
 // Marshal returns the application in its canonical form: fields in the order of the struct, maps sorted, no spaces. Equal applications have equal
@@ -165,6 +167,14 @@ func (d *PersistentDisk) Name() string {
 		return d.Persistence.ID
 	}
 	return d.Member + "/" + d.Persistence.ID
+}
+
+// WireSource is the kind of disk that the volume is on, as offers have it; nil for the agent's root disk.
+func (d *PersistentDisk) WireSource() *mesospb.Resource_DiskInfo_Source {
+	if d.Source == nil {
+		return nil
+	}
+	return d.Source.wire()
 }
 
 // PersistentDisks lists the persistent volumes of an instance in order, that of VolumeIDs.

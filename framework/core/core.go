@@ -92,6 +92,7 @@ type appState struct {
 	pins     map[string]int                    // of daemons: agent id -> instance
 	refusals map[string]*refusal               // by agent id
 	kicked   bool
+	looks    bool // its deployment waits for an offer that shows whether volumes can grow
 	changed  bool // since the last snapshot
 	dirty    bool // record to be written
 	view     *App

@@ -54,9 +54,14 @@ func (c *Core) follow(a *appState, v *version) error {
 		if cur.app.Resources.Reserve == app.ReserveAll && v.app.Resources.Reserve != app.ReserveAll {
 			add("resources.reserve: what is reserved for %d instances stays with their volumes", len(keeping))
 		}
-		followVolumes(add, cur.app.PersistentDisks(), v.app.PersistentDisks())
+		followVolumes(add, c.cfg.ReservationRefinement, cur.app.PersistentDisks(), v.app.PersistentDisks())
 		if len(e.Reasons) == 0 {
 			c.followPlaces(add, v, keeping)
+			for _, i := range keeping {
+				if why, known := c.growRoom(a, i, v); known && why != "" {
+					add("resources.disk: %s", why)
+				}
+			}
 		}
 	}
 	if len(e.Reasons) > 0 {
@@ -65,7 +70,7 @@ func (c *Core) follow(a *appState, v *version) error {
 	return nil
 }
 
-func followVolumes(add func(string, ...any), old, new []app.PersistentDisk) {
+func followVolumes(add func(string, ...any), refined bool, old, new []app.PersistentDisk) {
 	if len(old) != len(new) {
 		add("resources.disk: there are %d persistent volumes, not %d", len(old), len(new))
 		return
@@ -79,8 +84,10 @@ func followVolumes(add func(string, ...any), old, new []app.PersistentDisk) {
 			add("resources.disk: volume %s was created by principal %q, not %q", d.Name(), was.Persistence.Principal, d.Persistence.Principal)
 		case !reflect.DeepEqual(was.Source, d.Source):
 			add("resources.disk: volume %s is on another kind of disk (source)", d.Name())
-		case was.Size != d.Size:
-			add("resources.disk: volume %s has %v MB, and its size can't be changed", d.Name(), float64(was.Size))
+		case was.Size != d.Size && resizable(&d) != "":
+			add("resources.disk: the size of volume %s can't be changed: %s", d.Name(), resizable(&d))
+		case was.Size != d.Size && !refined:
+			add("resources.disk: the size of volume %s can't be changed: the framework lacks the capability RESERVATION_REFINEMENT", d.Name())
 		}
 	}
 }

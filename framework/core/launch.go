@@ -24,6 +24,7 @@ func (c *Core) place() {
 		c.unfit()
 		return
 	}
+	c.fitVolumes()
 	averse := c.averse()
 	for range 1000 { // each round but the last launches something
 		offers := c.book.Offers()
@@ -110,7 +111,7 @@ func (c *Core) waiting(offers []*placement.Offer) (tasks []*placement.Task, wher
 				break
 			}
 			i := a.inst.get(k)
-			if i.Pin != "" && !here[i.Pin] {
+			if i.Pin != "" && !here[i.Pin] || a.problem[k] != "" {
 				continue
 			}
 			if took >= quota {
@@ -284,7 +285,7 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		left = append(left, o.Proto.GetResources()...)
 	}
 	pool := resources.NewPool(left)
-	var ops []*mesospb.Offer_Operation
+	var ops, last []*mesospb.Offer_Operation
 	n := 0
 	for _, as := range group {
 		ref, ok := where[as.Task]
@@ -305,6 +306,7 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 		}
 		pool.Subtract(as.Resources)
 		ops = append(ops, more...)
+		last = append(last, surplus(pool.Resources(), a.inst.get(ref.index).Task.Owner)...)
 		n++
 	}
 	ids := make([]*mesospb.OfferID, len(taken))
@@ -319,7 +321,7 @@ func (c *Core) accept(group []placement.Assignment, where map[*placement.Task]in
 	if more { // what is left is wanted at once
 		refuse = 0
 	}
-	c.call(acceptCall(ids, refuse, mergeLaunches(ops)))
+	c.call(acceptCall(ids, refuse, append(mergeLaunches(ops), last...)))
 	return n
 }
 
@@ -389,10 +391,13 @@ func (c *Core) launchOne(a *appState, i *Instance, o *placement.Offer, as *place
 	a.counts.add(i, +1)
 	c.indexTask(a, i.Index, t)
 	c.enter(a, t)
-	i.roams = false
+	i.roams, i.resizes = false, 0
 	if fresh {
 		c.unbind(i, true)
 		c.bind(a, i, ag.ID, owner, volumes)
+	}
+	for k := range min(len(i.Volumes), len(as.Volumes)) {
+		i.Volumes[k].MB = as.Volumes[k].GetScalar().GetValue()
 	}
 	c.arm(a, t)
 	c.watchReadiness(a, i, t)

@@ -28,6 +28,11 @@ func (c *Core) offered(offers []*mesospb.Offer) {
 		c.sight(ag, o)
 		c.offerDaemons(ag)
 	}
+	for _, a := range c.apps {
+		if a.looks {
+			c.kick(a)
+		}
+	}
 	c.placeAgain = true
 }
 
@@ -152,6 +157,9 @@ func (c *Core) settleOffers() {
 			if a.fickle() {
 				needs[a.current().role] = true
 			}
+		}
+		if a.looks && c.fw.Uninstall == "" {
+			needs[a.current().role] = true
 		}
 		if a.pending.n == 0 || c.fw.Uninstall != "" {
 			continue

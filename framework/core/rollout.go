@@ -154,14 +154,24 @@ func (c *Core) roll(a *appState) {
 			c.noteDeployment(a)
 			a.dirty = true
 		}
+		looked := a.looks
+		a.looks = false
+		stuck := ""
 		for _, up := range []bool{false, true} { // first those that nobody misses
 			a.inst.all(func(i *Instance) bool {
 				if switchable <= 0 || !a.daemon() && i.Index >= n {
 					return switchable > 0
 				}
 				is := c.ready(a, i) || i.Outcome == Reached
-				if i.Version == d.To || is != up {
-					return true
+				if i.Version == d.To || is != up || stuck != "" {
+					return stuck == ""
+				}
+				if i.Live() != nil && v.volumes { // nothing is killed for volumes that can't grow
+					why, known := c.growRoom(a, i, v)
+					if stuck = why; why != "" || !known {
+						a.looks = a.looks || !known
+						return why == ""
+					}
 				}
 				if !take(i, is) {
 					return room > 0
@@ -171,6 +181,16 @@ func (c *Core) roll(a *appState) {
 				return true
 			})
 		}
+		switch {
+		case stuck != "":
+			c.deploymentStuck(a, stuck)
+			return
+		case a.looks && !looked:
+			c.book.Want(v.role, true)
+			c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "looking", Text: "waiting for offers that show whether volumes can grow"})
+		}
+	} else {
+		a.looks = false
 	}
 	if blocked && room == rules.batch && // nothing could be taken down, and nothing is
 		a.surges() && a.rec.Surge == 0 && n > 0 {
@@ -328,7 +348,13 @@ func (c *Core) deploymentFailure(a *appState, t *Task, final bool) {
 	if d.Failures <= rules.maxFailures && !final || d.State == DeploymentStalled {
 		return
 	}
-	text := fmt.Sprintf("%d new instances have failed, last %s: %s", d.Failures, t.ID, t.why())
+	c.deploymentStuck(a, fmt.Sprintf("%d new instances have failed, last %s: %s", d.Failures, t.ID, t.why()))
+}
+
+// deploymentStuck stops a deployment, or turns it around if the application is to be rolled back then.
+func (c *Core) deploymentStuck(a *appState, text string) {
+	d, rules := a.rec.Deployment, a.current().rules()
+	a.dirty = true
 	if rules.rollback && !d.Rollback {
 		c.note(Note{Kind: NoteDeployment, App: a.rec.Name, Index: -1, State: "rolling-back", Text: text, Failed: true})
 		c.deploy(a, a.rec.Base, true)

@@ -84,6 +84,7 @@ type Instance struct {
 	epoch   uint32 // of the snapshot that it may be part of
 	pending bool   // waits for an offer, in appState.pending
 	leaving bool   // its task goes because of draining
+	resizes int    // how often its volumes were to be resized since its last launch
 	roams   bool   // it does not fit where something is reserved for it, and may go elsewhere
 	stored  bool   // there is a record of it
 }
@@ -113,6 +114,8 @@ type Volume struct {
 	ID string `json:"id"` // persistence id
 	// Confirmed: the volume certainly exists, since a task ran with it or it was offered.
 	Confirmed bool `json:"confirmed,omitempty"`
+	// MB is its size as it was last offered, 0 if that is not known.
+	MB float64 `json:"mb,omitempty"`
 }
 
 // Live returns the instance's task if it is not over, nil otherwise.

@@ -274,6 +274,32 @@ func (b *Book) Offers() []*Offer {
 	return list
 }
 
+// Of returns the offers of an agent that are in hand.
+func (b *Book) Of(agentID string) []*Offer {
+	var list []*Offer
+	if a := b.agents[agentID]; a != nil {
+		for _, o := range a.offers {
+			if !o.gone && !o.unfit {
+				list = append(list, o.Offer)
+			}
+		}
+	}
+	return list
+}
+
+// RecentOf is Recent for one agent.
+func (b *Book) RecentOf(agentID string, now time.Time) []*Offer {
+	list := b.Of(agentID)
+	if a := b.agents[agentID]; a != nil {
+		for _, p := range a.past {
+			if now.Before(p.until) {
+				list = append(list, p.Offer)
+			}
+		}
+	}
+	return list
+}
+
 // Has reports whether there is an offer of the agent in hand.
 func (b *Book) Has(agentID string) bool {
 	a := b.agents[agentID]

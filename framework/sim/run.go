@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func definition(name string, instances, version int) *app.App {
 	disk := ""
 	switch name {
 	case "db":
-		disk = `,"reserve":"all","disk":[{"size":50,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
+		disk = `,"reserve":"all","disk":[{"size":` + strconv.Itoa(50+10*(version%3)) + `,"persistence":{"id":"data"},"volume":{"container_path":"data"}}]`
 	case "box":
 		disk = `,"reserve":"all"`
 	}

@@ -65,6 +65,10 @@ func (w *world) checkVolumes(a *schedulerpb.Call_Accept) {
 // volumesDay plans what users and operators do about volumes.
 func (w *world) volumesDay(at func(func())) {
 	at(func() { w.user.want(core.Scale{App: "db", Instances: 1 + w.rng.IntN(4)}) })
+	for range 2 {
+		n, v := 1+w.rng.IntN(4), 1+w.rng.IntN(100)
+		at(func() { w.user.want(core.Submit{App: definition("db", n, v), Force: true}) })
+	}
 	at(func() { w.user.want(core.RestartInstance{App: "db", Index: w.rng.IntN(3)}) })
 	at(func() { w.user.want(core.Replace{App: "db", Index: 0}) })
 	at(func() { // removed, and submitted again under the same name
