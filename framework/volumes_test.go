@@ -1,9 +1,11 @@
 package framework_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/mesokit/mesokit/framework/app"
 	"github.com/mesokit/mesokit/framework/core"
 	"github.com/mesokit/mesokit/mesos/masterpb"
+	"github.com/mesokit/mesokit/mesos/mesospb"
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
@@ -191,5 +194,46 @@ func TestAVolumeFollowsTheSizeOfTheDefinition(t *testing.T) {
 	}
 	if _, volumes := reserved(t, c); len(volumes) != 1 || volumes[0] != before {
 		t.Errorf("the agent has %v, want %s", volumes, before)
+	}
+}
+
+func TestAChangeThatWhatRunsCannotFollowKillsNothing(t *testing.T) {
+	c, dir := oneAgent(t), t.TempDir()
+	db := database(t, "db", dir, 1)
+	db.Resources.Role = "eng"
+	r := run(t, framework.Config{Master: c.Master(), Roles: []string{"eng", "ops"}, Principal: "me", Apps: []*app.App{db}})
+	r.until(up("db", 1))
+	before := tasks(r.Snapshot(), "db")
+	moved := database(t, "db", dir, 1)
+	moved.Resources.Role = "ops"
+	if _, err := r.Do(t.Context(), core.Submit{App: moved}); !errors.Is(err, core.ErrCannotFollow) || !strings.Contains(err.Error(), `reserved for role "eng"`) {
+		t.Errorf("another role: %v", err)
+	}
+	if _, err := r.Do(t.Context(), core.Submit{App: service("web", 1)}); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), `["eng" "ops"]`) {
+		t.Errorf("no role: %v", err)
+	}
+	if now := tasks(r.Snapshot(), "db"); !slices.Equal(now, before) {
+		t.Errorf("%v run, want %v", now, before)
+	}
+}
+
+func TestTheMasterShowsTheVisibilityOfTasks(t *testing.T) {
+	c := oneAgent(t)
+	web := service("web", 1)
+	web.Visibility = app.VisibleExternal
+	r := run(t, framework.Config{Master: c.Master(), Apps: []*app.App{web}})
+	r.until(up("web", 1))
+	m, err := operator.NewMaster(operator.MasterConfig{Masters: c.Master()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	answer, err := m.Call(t.Context(), &masterpb.Call{Type: masterpb.Call_GET_TASKS.Enum()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := answer.GetGetTasks().GetTasks()
+	if len(list) != 1 || list[0].GetDiscovery().GetVisibility() != mesospb.DiscoveryInfo_EXTERNAL {
+		t.Errorf("the master shows %v", list)
 	}
 }

@@ -98,6 +98,9 @@ func (s *Snapshot) whyWaiting(a *App, i *Instance) Why {
 		if e := a.why[i.Index]; e != nil {
 			return Why{Kind: CauseNoFit, Text: "the offers of its agent do not suffice", Offers: e}
 		}
+		if ag := s.Agent(i.Pin); ag != nil && ag.Fate != "" && len(i.Volumes) > 0 {
+			return Why{Kind: CauseBound, Text: "its volumes are on agent " + ag.name() + ", which " + ag.Fate + ": it waits until they are offered, under whatever agent id, or for being replaced"}
+		}
 		return Why{Kind: CauseBound, Text: "it belongs to agent " + s.nameOf(i.Pin) + ", which has not been offered"}
 	}
 	if e := a.whyAll[i.Version]; e != nil {

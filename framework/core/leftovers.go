@@ -111,6 +111,9 @@ func (c *Core) leaveBehind(agent string, r leftoverRecord) {
 	for _, role := range c.cfg.Roles {
 		c.book.Want(role, true)
 	}
+	if !c.sees(agent) {
+		c.probeAgents() // what is the matter with it?
+	}
 }
 
 func (c *Core) sees(agent string) bool { ag := c.agents[agent]; return ag != nil && ag.seen }

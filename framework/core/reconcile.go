@@ -214,6 +214,7 @@ func (c *Core) askAgent(id string) {
 		})
 		c.kick(a)
 	}
+	c.probeAgents()
 }
 
 // askReturned asks for tasks that were said to be cut off on an agent that is offered. Those that came back with it have been reported; of those that did not, such
