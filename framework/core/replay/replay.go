@@ -154,7 +154,9 @@ func (rep *Report) apply(line int, a *Apply, each func(*Apply, *core.Effects)) e
 		return &FrameError{Line: line, Reason: "effects", Err: err}
 	}
 	diff := func(what, want, now string) {
-		rep.Differences = append(rep.Differences, Difference{rep.Applies, a.Time, what, want, now})
+		if len(rep.Differences) < MaxDifferences {
+			rep.Differences = append(rep.Differences, Difference{rep.Applies, a.Time, what, want, now})
+		}
 	}
 	if k := firstDifference(a.Effects.Writes, got.Writes, func(a, b string) bool { return a == b }); k >= 0 {
 		diff("writes", at(a.Effects.Writes, k), at(got.Writes, k))
