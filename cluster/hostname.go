@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// Frameworks tell machines apart by the hostnames of agents, so agents of a cluster have different ones; and clients connect to them, so
-// all of them lead to this machine, whatever client it is and without anybody having configured anything.
+// Frameworks tell machines apart by the hostnames of agents, so agents of a cluster have different ones; and clients
+// connect to them, so all of them lead to this machine, whatever client it is and without anybody having configured
+// anything.
 //
-// The first agent is localhost. The n-th listens at 127.0.0.n and is called that: on Linux and Windows all of 127.0.0.0/8 is the loopback
-// interface. macOS has only 127.0.0.1 there. Names below .localhost are known to browsers and curl, but not to the resolvers of Go and
-// glibc. What every resolver does is to ignore the case of a name: where 127.0.0.n cannot be had, the n-th agent is localhost in another
-// spelling, such as Localhost.
+// The first agent is localhost. The n-th listens at 127.0.0.n and is called that: on Linux and Windows all of
+// 127.0.0.0/8 is the loopback interface. macOS has only 127.0.0.1 there. Names below .localhost are known to browsers
+// and curl, but not to the resolvers of Go and glibc. What every resolver does is to ignore the case of a name: where
+// 127.0.0.n cannot be had, the n-th agent is localhost in another spelling, such as Localhost.
 
 // listen listens where the agent has its place, and gives it a hostname if it has none.
 func (h *handle) listen(ctx context.Context) (net.Listener, error) {
@@ -55,7 +56,8 @@ func simulatedHostname(n int) string {
 	return fmt.Sprintf("agent%d.localhost", n)
 }
 
-// spelling writes a name with the letters in upper case whose bits are set in k. There are as many spellings as sets of letters.
+// spelling writes a name with the letters in upper case whose bits are set in k. There are as many spellings as sets
+// of letters.
 func spelling(name string, k int) string {
 	return strings.Map(func(r rune) rune {
 		if k&1 != 0 {

@@ -19,8 +19,8 @@ type ExecConfig struct {
 	Command *mesospb.CommandInfo
 	// Container describes the nested container; nil takes over image and volumes of the parent.
 	Container *mesospb.ContainerInfo
-	// TTY gives the process a terminal of Rows x Columns characters. Mesos starts the process in a terminal of 0 x 0; the size follows at once,
-	// with SIGWINCH.
+	// TTY gives the process a terminal of Rows x Columns characters. Mesos starts the process in a terminal of 0 x 0;
+	// the size follows at once, with SIGWINCH.
 	TTY           bool
 	Rows, Columns int
 	// Input attaches to the standard input of the process; without it nothing ever comes there, not even its end.

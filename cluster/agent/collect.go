@@ -1,7 +1,7 @@
 package agent
 
-// Garbage collection of sandboxes: GCDelay after an executor has ended, and its tasks are acknowledged, its sandbox is removed and
-// served no more. A mesos-agent also looks at how full the disk is.
+// Garbage collection of sandboxes: GCDelay after an executor has ended, and its tasks are acknowledged, its sandbox is
+// removed and served no more. A mesos-agent also looks at how full the disk is.
 
 import (
 	"os"

@@ -7,7 +7,6 @@ package agent
 // Nothing else is inherited from this program. PATH, if nobody sets it, is the system's default.
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -36,7 +35,7 @@ func (e environment) add(env *mesospb.Environment) error {
 		if v.GetType() == mesospb.Environment_Variable_SECRET {
 			data, err := secretValue(v.GetSecret())
 			if err != nil {
-				return fmt.Errorf("Collect failed: %w", err) //nolint:staticcheck // as Mesos words it
+				return wording("Collect failed: " + err.Error())
 			}
 			e[v.GetName()] = string(data)
 			continue

@@ -1,7 +1,8 @@
 package agent
 
-// Calls about resource providers, as an agent answers them that has none and no --resource_provider_config_dir: a provider cannot be added or
-// changed, 400; there is nothing to remove its configuration from, 500; and one that there is not may be marked gone, 200.
+// Calls about resource providers, as an agent answers them that has none and no --resource_provider_config_dir: a
+// provider cannot be added or changed, 400; there is nothing to remove its configuration from, 500; and one that there
+// is not may be marked gone, 200.
 
 import (
 	"net/http"

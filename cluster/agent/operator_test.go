@@ -126,7 +126,7 @@ func TestOperatorReads(t *testing.T) {
 		t.Errorf("frameworks %v", f)
 	}
 	info := ok(t, a, &agentpb.Call{Type: agentpb.Call_GET_AGENT.Enum()}).GetGetAgent().GetAgentInfo()
-	if info.GetId().GetValue() != "agent-S0" || info.GetResources()[0].Role != nil { //lint:ignore SA1019 which is the point
+	if info.GetId().GetValue() != "agent-S0" || info.GetResources()[0].Role != nil {
 		t.Errorf("agent %v", info)
 	}
 	containers := ok(t, a, &agentpb.Call{Type: agentpb.Call_GET_CONTAINERS.Enum()}).GetGetContainers().GetContainers()

@@ -2,11 +2,12 @@ package agent
 
 // Who commands run as: --switch_user, which is on by default.
 //
-//   - A command runs as its own user if it names one, else as the framework's; a container that is nested in another as the
-//     other's. The name "" is one that does not exist.
+//   - A command runs as its own user if it names one, else as the framework's; a container that is nested in another
+//     as the other's. The name "" is one that does not exist.
 //   - A user that this machine does not know: the executor is not launched, its tasks are dropped, EXECUTOR_TERMINATED.
 //   - Sandboxes and persistent volumes belong to that user.
-//   - Only root can become somebody else. Without that right commands of users who exist run as the user of this program.
+//   - Only root can become somebody else. Without that right commands of users who exist run as the user of this
+//     program.
 //   - With NoSwitchUser nobody asks for the user.
 
 import (
@@ -112,7 +113,8 @@ func (a *Agent) userOf(f *framework, command *mesospb.CommandInfo) string {
 	return f.info.GetUser()
 }
 
-// become returns the account that a command of a user runs as, nil if users are not switched. It may be called beside the loop.
+// become returns the account that a command of a user runs as, nil if users are not switched. It may be called beside
+// the loop.
 func (a *Agent) become(name string) (*account, error) {
 	if !a.switchesUser() {
 		return nil, nil

@@ -52,6 +52,15 @@ func TestATaskOfAUserWhoDoesNotExistIsDropped(t *testing.T) {
 	}
 }
 
+func TestASimulatedAgentAsksForTheUserToo(t *testing.T) {
+	m := newTestMaster(t)
+	run(t, m, func(c *Config) { c.Simulated = true })
+	m.send(link.RunTask{Framework: ofUser(""), Task: shellTask("t", "true")})
+	if got := m.update(t); got.GetState() != mesospb.TaskState_TASK_DROPPED {
+		t.Errorf("status %v", got)
+	}
+}
+
 func TestAnExecutorOfAUserWhoDoesNotExistEndsBeforeItsTasksAreDropped(t *testing.T) {
 	m := newTestMaster(t)
 	run(t, m)

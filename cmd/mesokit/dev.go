@@ -41,6 +41,9 @@ V1 HTTP API on loopback: point any Mesos client at the address of the master.
 It prints what runs when it starts, and then a line for each change. With --json, or -o json, one line is printed when everything is ready:
 {"master":"127.0.0.1:5050","agents":[{"id":"…-S0","hostname":"localhost","address":"127.0.0.1:40001"}],"control":"127.0.0.1:40002","control_token":"…"}
 
+Tasks run as the user that they or their framework name if root runs dev, else as you. Those of users whom this machine does not know are
+dropped, as by a real agent; --no-switch-user lets them run. Agents have hostnames of their own, which lead to them: localhost, 127.0.0.2 and so on.
+
 While it runs the subcommands, from another terminal, add and end agents, cut them off, play faults and make masters fail over. They
 find it by a file in $XDG_RUNTIME_DIR/mesokit (or mesokit-dev-UID among the temporary files), which is removed at the end; --control
 chooses among several. The file holds a token too, without which nobody controls the cluster, and only you can read it.`,

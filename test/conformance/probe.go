@@ -38,8 +38,8 @@ func RunLinger(ctx context.Context) error {
 	return p.run(ctx)
 }
 
-// RunServer answers two requests at an address, and returns 124, the exit status of the recorded server, which was ended by
-// timeout.
+// RunServer answers two requests at an address, and returns 124, the exit status of the recorded server, which was
+// ended by timeout.
 func RunServer(address string) (status int, err error) {
 	server := &http.Server{Addr: address, ReadHeaderTimeout: 10 * time.Second}
 	server.SetKeepAlivesEnabled(false)
@@ -232,7 +232,8 @@ func (p *probe) handle(ctx context.Context, event any) (done bool, err error) {
 	return false, nil
 }
 
-// lingerRuns is how long the tasks of f23 run: long enough for an offer while they do, with a filter and an allocation interval of a second.
+// lingerRuns is how long the tasks of f23 run: long enough for an offer while they do, with a filter and an allocation
+// interval of a second.
 const lingerRuns = 2500 * time.Millisecond
 
 // runShortly runs a task that ends by itself.

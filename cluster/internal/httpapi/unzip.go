@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// unzipped lets endpoints see the bodies of requests without the compression that Content-Encoding names: gzip, and no other, as in Mesos.
-// How much they read of them is up to the endpoints, which bound it by MaxBody.
+// unzipped lets endpoints see the bodies of requests without the compression that Content-Encoding names: gzip, and no
+// other, as in Mesos. How much they read of them is up to the endpoints, which bound it by MaxBody.
 func unzipped(endpoints http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Content-Encoding") == "gzip" {

@@ -67,10 +67,10 @@ var filters = []struct {
 // maxFilters is how many compressions may be wrapped in each other.
 const maxFilters = 8
 
-// Extract unpacks an archive into root. The ending of name says whether it is an archive or a single file that is compressed (.gz), which is
-// put into root without the ending; of which kind an archive is, is seen by what is in it. No entry is written outside root, not by way of
-// symbolic links either; such an archive gives an UnsafePathError. Symbolic links are made as the archive has them. limit, unless it is 0,
-// bounds the bytes written.
+// Extract unpacks an archive into root. The ending of name says whether it is an archive or a single file that is
+// compressed (.gz), which is put into root without the ending; of which kind an archive is, is seen by what is in it.
+// No entry is written outside root, not by way of symbolic links either; such an archive gives an UnsafePathError.
+// Symbolic links are made as the archive has them. limit, unless it is 0, bounds the bytes written.
 func Extract(ctx context.Context, archive *os.File, name string, root *os.Root, limit int64) error {
 	x := &extraction{ctx: ctx, root: root, left: limit, limit: limit}
 	var err error
@@ -132,11 +132,14 @@ func (x *extraction) archive(file *os.File) error {
 	return errFormat
 }
 
-// extraction unpacks as libarchive does, which Mesos lets restore times and nothing else of what an archive says beside names and contents:
+// extraction unpacks as libarchive does, which Mesos lets restore times and nothing else of what an archive says
+// beside names and contents:
 //
-//   - Modes are as the umask lets them be, without setuid, setgid and sticky bits. Files and directories belong to the user who unpacks.
+//   - Modes are as the umask lets them be, without setuid, setgid and sticky bits. Files and directories belong to the
+//     user who unpacks.
 //   - Absolute names are names below the sandbox; so are the targets of hard links.
-//   - What is in the way of an entry is removed, unless it is a directory with something in it. A directory takes in what is there.
+//   - What is in the way of an entry is removed, unless it is a directory with something in it. A directory takes in
+//     what is there.
 //
 // Unlike there directories stay ones that their owner can enter and fill, so that whoever is not root can remove them.
 type extraction struct {

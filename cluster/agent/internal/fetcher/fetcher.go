@@ -194,6 +194,11 @@ func (j *job) extract(ctx context.Context, file *os.File, name string) error {
 	return Extract(ctx, file, name, j.root, limit)
 }
 
+// wording is an error whose text is that of Mesos.
+type wording string
+
+func (w wording) Error() string { return string(w) }
+
 // Validate returns what is wrong with URIs that is seen before any is fetched, in the words of Mesos.
 func Validate(uris []*mesospb.CommandInfo_URI) error {
 	for _, u := range uris {
@@ -210,26 +215,26 @@ func trim(uri string) string { return strings.TrimLeft(uri, " \t\n\r") }
 // outputName returns the path in the sandbox, with slashes.
 func outputName(u *mesospb.CommandInfo_URI, value string) (string, error) {
 	if value == "" {
-		return "", errors.New("URI is empty")
+		return "", wording("URI is empty")
 	}
 	if strings.ContainsAny(value, "\\'\x00") {
-		return "", errors.New("Illegal characters in URI") //nolint:staticcheck // as Mesos words it
+		return "", wording("Illegal characters in URI")
 	}
 	name := path.Base(value)
 	if i := strings.Index(value, "://"); i > 1 {
 		_, file, found := strings.Cut(value[i+3:], "/")
 		if !found || file == "" {
-			return "", fmt.Errorf("Malformed URI (missing path): %s", value) //nolint:staticcheck // the same
+			return "", wording("Malformed URI (missing path): " + value)
 		}
 		name = file[strings.LastIndexByte(file, '/')+1:]
 	}
 	if u.OutputFile != nil {
 		out := u.GetOutputFile()
 		if out == "" {
-			return "", errors.New("URI output file path is empty")
+			return "", wording("URI output file path is empty")
 		}
 		if path.IsAbs(out) || !filepath.IsLocal(filepath.FromSlash(out)) {
-			return "", errors.New("URI output file must be within the sandbox directory")
+			return "", wording("URI output file must be within the sandbox directory")
 		}
 		return path.Clean(out), nil
 	}

@@ -121,8 +121,8 @@ func zipName(f *zip.File) string {
 	return f.Name
 }
 
-// zipTime returns the time of an entry. Without one of the extra fields for that it is the local time of whoever packed it; it is taken
-// for one of this machine.
+// zipTime returns the time of an entry. Without one of the extra fields for that it is the local time of whoever
+// packed it; it is taken for one of this machine.
 func zipTime(f *zip.File) time.Time {
 	t := f.Modified
 	for extra := f.Extra; len(extra) >= 4; {
