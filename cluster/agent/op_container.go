@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -74,27 +75,37 @@ func validateContainerCall(c *agentpb.Call) string {
 		return ""
 	}
 	name := strings.ToLower(c.GetType().String())
+	if text := validateContainerID(id); text != "" {
+		return "'" + name + ".container_id' is invalid: " + text
+	}
 	if strings.Contains(name, "nested") && id.GetParent() == nil {
 		return "Expecting '" + name + ".container_id.parent' to be present"
-	}
-	for ; id != nil; id = id.GetParent() {
-		if text := validateContainerID(id.GetValue()); text != "" {
-			return "'" + name + ".container_id' is invalid: " + text
-		}
 	}
 	return ""
 }
 
-func validateContainerID(id string) string {
+// maxContainerID is the longest id of a container, in bytes: so much fits into names that are made of it.
+const maxContainerID = 242
+
+// validateContainerID returns what is wrong with an id or those that it is within, by the rules of all ids, and without periods and spaces.
+func validateContainerID(id *mesospb.ContainerID) string {
+	value := id.GetValue()
+	control := func(r rune) bool { return r < 0x20 || r == 0x7f }
 	switch {
-	case id == "":
-		return "'ContainerID.value' must not be empty"
-	case len(id) > 242:
-		return "'ContainerID.value' must not be longer than 242 characters"
+	case value == "":
+		return "ID must not be empty"
+	case len(value) > maxContainerID:
+		return "ID must not be greater than " + strconv.Itoa(maxContainerID) + " characters"
+	case value == "." || value == "..":
+		return "'" + value + "' is disallowed"
+	case strings.ContainsAny(value, `/\`) || strings.ContainsFunc(value, control):
+		return "'" + value + "' contains invalid characters"
+	case strings.ContainsAny(value, ". "):
+		return "'ContainerID.value' '" + value + "' contains invalid characters"
 	}
-	for _, r := range id {
-		if r < 0x20 || r == 0x7f || strings.ContainsRune("/\\. ", r) {
-			return "'ContainerID.value' '" + id + "' contains invalid characters"
+	if p := id.GetParent(); p != nil {
+		if text := validateContainerID(p); text != "" {
+			return "'ContainerID.parent' is invalid: " + text
 		}
 	}
 	return ""

@@ -22,6 +22,9 @@ type filter struct {
 	gone     bool // cleared; its place in the heap is only taken
 }
 
+// clear puts a filter out of force. What is left of it may wait a year for its time in the heap, and keeps nobody in memory.
+func (f *filter) clear() { *f = filter{expires: f.expires, gone: true} }
+
 func (a *Allocator) addFilter(frameworkID string, ag *agent, declined []*mesospb.Resource, f *Filter) {
 	fw := a.frameworks[frameworkID]
 	if fw == nil {
@@ -77,7 +80,7 @@ func (a *Allocator) expire(now time.Time) {
 func (a *Allocator) clearClientFilters(c *client) {
 	for ag := range c.filtered {
 		for _, f := range ag.filters[c] {
-			f.gone = true
+			f.clear()
 		}
 		delete(ag.filters, c)
 	}
@@ -88,7 +91,7 @@ func (a *Allocator) clearClientFilters(c *client) {
 func (a *Allocator) clearAgentFilters(ag *agent) {
 	for c, list := range ag.filters {
 		for _, f := range list {
-			f.gone = true
+			f.clear()
 		}
 		delete(c.filtered, ag)
 	}

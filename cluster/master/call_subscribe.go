@@ -72,18 +72,18 @@ func (m *Master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 // subscribe makes the stream that of a framework. It returns nil if the stream only says why not.
 func (m *Master) subscribe(s *schedulerpb.Call_Subscribe, stream *httpapi.Stream, streamID string) *framework {
 	info := s.GetFrameworkInfo()
-	compiled, err := m.validateFramework(info, s.GetSuppressedRoles(), s.GetOfferConstraints())
+	var compiled *allocator.Constraints
+	err := m.validateFramework(info)
+	if err == nil {
+		compiled, err = validateOfferWishes(info, s.GetSuppressedRoles(), s.GetOfferConstraints())
+	}
 	if err == nil {
 		err = m.authorizeFramework(info)
 	}
 	id := info.GetId().GetValue()
 	f := m.frameworks[id]
-	switch {
-	case err != nil:
-	case m.isCompleted(id):
-		err = wireError("Framework has been removed")
-	case f != nil && f.info.GetPrincipal() != info.GetPrincipal():
-		err = wireErrorf("Changing framework's principal is not allowed")
+	if err == nil && f != nil && f.info.GetPrincipal() != info.GetPrincipal() {
+		err = wireError("Changing framework's principal is not allowed.")
 	}
 	if err != nil {
 		m.log.Info("framework refused", "framework", id, "name", info.GetName(), "error", err)

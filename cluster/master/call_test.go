@@ -133,11 +133,11 @@ func TestBadFrameworksGetAnErrorEvent(t *testing.T) {
 		{of("a", "a"), nil, "'FrameworkInfo.roles' contains duplicate items: { a }"},
 		{with(of("*"), func(i *mesospb.FrameworkInfo) { i.Role = proto.String("x") }), nil, "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"},
 		{user(&mesospb.FrameworkInfo{Roles: []string{"*"}}), nil, "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"},
-		{of("b"), nil, "Role 'b' is not present in the master's --roles"},
+		{of("b"), nil, "Roles { b } are not present in the master's --roles"},
 		{with(of("a"), func(i *mesospb.FrameworkInfo) { i.User = proto.String("root") }), nil, "User 'root' is not allowed to run frameworks without --root_submissions set"},
-		{of("a"), []string{"a/x"}, "Suppressed role 'a/x' is not contained in the list of roles"},
+		{of("a"), []string{"a/x"}, "Suppressed roles { a/x } are not contained in the set of roles"},
 		{with(of("a"), func(i *mesospb.FrameworkInfo) { i.FailoverTimeout = proto.Float64(1e300) }), nil, ""},
-		{with(of("a"), func(i *mesospb.FrameworkInfo) { i.Id = &mesospb.FrameworkID{Value: proto.String("a/b")} }), nil, "Framework ID is invalid: 'a/b' contains invalid characters"},
+		{with(of("a"), func(i *mesospb.FrameworkInfo) { i.Id = &mesospb.FrameworkID{Value: proto.String("a/b")} }), nil, "'a/b' contains invalid characters"},
 		{with(of("a"), func(i *mesospb.FrameworkInfo) {
 			i.OfferFilters = map[string]*mesospb.OfferFilters{"a": {MinAllocatableResources: &mesospb.OfferFilters_MinAllocatableResources{
 				Quantities: []*mesospb.OfferFilters_ResourceQuantities{{}}}}}

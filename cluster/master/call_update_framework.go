@@ -25,20 +25,15 @@ func checkUpdateFramework(c *schedulerpb.Call) error {
 func (m *Master) callUpdateFramework(f *framework, c *schedulerpb.Call) answer {
 	u := c.GetUpdateFramework()
 	info := proto.CloneOf(u.GetFrameworkInfo())
-	compiled, err := m.validateFramework(info, u.GetSuppressedRoles(), u.GetOfferConstraints())
-	if err != nil {
+	if err := m.validateFramework(info); err != nil {
 		return answer{http.StatusBadRequest, "'UpdateFramework.framework_info' is not valid: " + err.Error()}
 	}
-	switch {
-	case f.info.GetPrincipal() != info.GetPrincipal():
-		err = wireErrorf("Updating 'FrameworkInfo.principal' is unsupported")
-	case f.info.GetUser() != info.GetUser():
-		err = wireErrorf("Updating 'FrameworkInfo.user' is unsupported; attempted to update from '%s' to '%s'", f.info.GetUser(), info.GetUser())
-	case f.info.GetCheckpoint() != info.GetCheckpoint():
-		err = wireErrorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%v' to '%v'", f.info.GetCheckpoint(), info.GetCheckpoint())
-	}
-	if err != nil {
+	if err := validateChange(f.info, info); err != nil {
 		return answer{http.StatusBadRequest, "FrameworkInfo update is not valid: " + err.Error()}
+	}
+	compiled, err := validateOfferWishes(info, u.GetSuppressedRoles(), u.GetOfferConstraints())
+	if err != nil {
+		return badRequest(err)
 	}
 	if err := m.authorizeFramework(info); err != nil {
 		return answer{http.StatusForbidden, err.Error()}

@@ -305,6 +305,20 @@ func TestUpdateFramework(t *testing.T) {
 		if status, _ := update(frameworkInfo()); status != 400 {
 			t.Errorf("other id: %d", status)
 		}
+		// What must not change is looked at before what is wanted.
+		i = f.identified(0)
+		i.User = proto.String("other")
+		if _, text := update(i, "zzz"); text != "FrameworkInfo update is not valid: Updating 'FrameworkInfo.user' is unsupported; attempted to update from 'root' to 'other'" {
+			t.Errorf("another user and a foreign role: %q", text)
+		}
+		if _, text := update(f.identified(0), "zzz"); text != "Suppressed roles { zzz } are not contained in the set of roles" {
+			t.Errorf("a foreign role: %q", text)
+		}
+		i = f.identified(0)
+		i.FailoverTimeout = proto.Float64(1e12)
+		if _, text := update(i); text != "'UpdateFramework.framework_info' is not valid: The framework failover_timeout (1e+12) is invalid" {
+			t.Errorf("an endless failover timeout: %q", text)
+		}
 	})
 }
 

@@ -9,6 +9,13 @@ import (
 	"testing"
 )
 
+func TestHelpIsAPage(t *testing.T) {
+	status, header, body := start(t, Config{}).get("/help")
+	if status != 200 || header.Get("Content-Type") != "text/html" || !strings.Contains(body, "<li>/state</li>") {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+}
+
 func TestLegacyState(t *testing.T) {
 	w := start(t, Config{})
 	a := w.agent("h")

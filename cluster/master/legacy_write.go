@@ -51,7 +51,7 @@ func (m *Master) serveTeardown(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !form.Has("frameworkId") {
-		httpapi.Error(w, http.StatusBadRequest, "Missing 'frameworkId' query parameter")
+		httpapi.Error(w, http.StatusBadRequest, "Missing 'frameworkId' query parameter in the request body")
 		return
 	}
 	m.change(w, r, func() answer { return m.teardown(form.Get("frameworkId")) })

@@ -2,6 +2,7 @@ package master
 
 import (
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -267,21 +268,27 @@ func validateMachine(id *mesospb.MachineID) error {
 	if id.GetHostname() == "" && id.GetIp() == "" {
 		return wireError("Both 'hostname' and 'ip' for a machine are empty")
 	}
+	if ip, err := netip.ParseAddr(id.GetIp()); id.GetIp() != "" && (err != nil || !ip.Is4()) {
+		return wireError("Failed to parse the IP")
+	}
 	return nil
 }
 
+// machineText writes a machine as Mesos does, in JSON.
 func machineText(id *mesospb.MachineID) string {
-	switch {
-	case id.GetHostname() == "":
-		return id.GetIp()
-	case id.GetIp() == "":
-		return id.GetHostname()
+	o := object{}
+	if id.Hostname != nil {
+		o.add("hostname", id.GetHostname())
 	}
-	return id.GetHostname() + " (" + id.GetIp() + ")"
+	if id.Ip != nil {
+		o.add("ip", id.GetIp())
+	}
+	text, _ := o.MarshalJSON() // of strings only
+	return string(text)
 }
 
-// machinesIn checks that the machines are in the schedule and in a mode.
-func (m *Master) machinesIn(ids []*mesospb.MachineID, mode mesospb.MachineInfo_Mode) error {
+// machinesIn checks that the machines are in the schedule and in a mode, which what is to be done needs.
+func (m *Master) machinesIn(ids []*mesospb.MachineID, mode mesospb.MachineInfo_Mode, what string) error {
 	if len(ids) == 0 {
 		return wireError("List of machines is empty")
 	}
@@ -290,17 +297,18 @@ func (m *Master) machinesIn(ids []*mesospb.MachineID, mode mesospb.MachineInfo_M
 		if err := validateMachine(id); err != nil {
 			return err
 		}
-		k := keyOf(id)
-		mc := m.machines[k]
-		switch {
-		case seen[k]:
-			return wireErrorf("Machine '%s' appears more than once", machineText(id))
+		if seen[keyOf(id)] {
+			return wireErrorf("Machine '%s' appears more than once in the schedule", machineText(id))
+		}
+		seen[keyOf(id)] = true
+	}
+	for _, id := range ids {
+		switch mc := m.machines[keyOf(id)]; {
 		case mc == nil:
 			return wireErrorf("Machine '%s' is not part of a maintenance schedule", machineText(id))
 		case mc.mode != mode:
-			return wireErrorf("Machine '%s' is not in %v mode", machineText(id), mode)
+			return wireErrorf("Machine '%s' is not in %v mode and cannot be %s", machineText(id), mode, what)
 		}
-		seen[k] = true
 	}
 	return nil
 }
@@ -310,7 +318,7 @@ func (m *Master) opStartMaintenance(c *masterpb.Call_StartMaintenance) answer {
 }
 
 func (m *Master) startMaintenance(ids []*mesospb.MachineID) answer {
-	if err := m.machinesIn(ids, mesospb.MachineInfo_DRAINING); err != nil {
+	if err := m.machinesIn(ids, mesospb.MachineInfo_DRAINING, "brought down"); err != nil {
 		return badRequest(err)
 	}
 	for _, id := range ids {
@@ -332,7 +340,7 @@ func (m *Master) opStopMaintenance(c *masterpb.Call_StopMaintenance) answer {
 }
 
 func (m *Master) stopMaintenance(ids []*mesospb.MachineID) answer {
-	if err := m.machinesIn(ids, mesospb.MachineInfo_DOWN); err != nil {
+	if err := m.machinesIn(ids, mesospb.MachineInfo_DOWN, "brought up"); err != nil {
 		return badRequest(err)
 	}
 	for _, id := range ids {

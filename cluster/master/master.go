@@ -47,6 +47,8 @@ type Master struct {
 
 	files   *files.Files
 	fileMux *http.ServeMux
+	// endpoints are the paths that the master serves; routes cannot be looked at from within one.
+	endpoints []string
 
 	limits *limiters // nil without rate limits
 	caller caller    // of the loop
@@ -105,6 +107,9 @@ func New(cfg Config) (*Master, error) {
 	m.self.Store(m.masterInfo(id))
 	m.files, m.fileMux = files.New(), http.NewServeMux()
 	m.files.Register(m.fileMux)
+	for _, rt := range routes {
+		m.endpoints = append(m.endpoints, rt.path)
+	}
 	if cfg.LogFile != "" {
 		m.files.Attach(cfg.LogFile, "/master/log")
 	}

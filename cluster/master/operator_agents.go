@@ -123,6 +123,9 @@ func (m *Master) opReactivateAgent(c *masterpb.Call_ReactivateAgent) answer {
 
 func (m *Master) opDrainAgent(c *masterpb.Call_DrainAgent) answer {
 	id := c.GetAgentId().GetValue()
+	if m.agents[id] == nil && m.away(id) == nil {
+		return answer{http.StatusBadRequest, "Unknown agent"}
+	}
 	config := &mesospb.DrainConfig{MarkGone: proto.Bool(c.GetMarkGone())}
 	if g := c.GetMaxGracePeriod(); g != nil {
 		d := g.AsDuration()
@@ -138,10 +141,7 @@ func (m *Master) opDrainAgent(c *masterpb.Call_DrainAgent) answer {
 		return ok
 	}
 	a := m.agents[id]
-	switch {
-	case a == nil:
-		return answer{http.StatusBadRequest, "Unknown agent"}
-	case m.unavailability(a) != nil:
+	if m.unavailability(a) != nil {
 		return answer{http.StatusBadRequest, "Agent is scheduled for maintenance"}
 	}
 	a.drain, a.drainStart, a.deactivated = info, time.Now(), true

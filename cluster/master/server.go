@@ -1,6 +1,7 @@
 package master
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -25,6 +26,7 @@ var routes = []route{
 	{path: "/api/v1/scheduler", leader: true, serve: (*Master).serveScheduler},
 	{path: "/api/v1", leader: true, serve: (*Master).serveOperator},
 	{path: "/health", serve: serveHealth},
+	{path: "/help", serve: (*Master).serveHelp},
 	{path: "/redirect", exact: true, serve: (*Master).serveRedirect},
 	{path: "/version", serve: (*Master).serveVersion},
 	{path: "/flags", serve: (*Master).serveFlags},
@@ -92,6 +94,16 @@ func (m *Master) redirect(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	w.Header().Set("Location", "//"+leaderAddress(leader)+path)
 	httpapi.Empty(w, http.StatusTemporaryRedirect)
+}
+
+// serveHelp is a page for people that lists the endpoints.
+func (m *Master) serveHelp(w http.ResponseWriter, _ *http.Request) {
+	page := "<!DOCTYPE html>\n<title>Help</title>\n<h1>Endpoints of this master</h1>\n<ul>\n"
+	for _, path := range m.endpoints {
+		page += "<li>" + path + "</li>\n"
+	}
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, page+"</ul>\n")
 }
 
 func serveHealth(_ *Master, w http.ResponseWriter, _ *http.Request) { httpapi.Empty(w, http.StatusOK) }

@@ -4,6 +4,8 @@ package master
 
 import (
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,47 +18,82 @@ import (
 // Checks of FrameworkInfo (contract, section 2, SUBSCRIBE): what fails here is an ERROR event on subscription and a 400 for
 // UPDATE_FRAMEWORK. Texts are those of Mesos.
 
-// validateFramework checks a framework's description, and compiles its constraints.
-func (m *Master) validateFramework(info *mesospb.FrameworkInfo, suppressed []string, oc *schedulerpb.OfferConstraints) (*allocator.Constraints, error) {
+// validateFramework checks a framework's description.
+func (m *Master) validateFramework(info *mesospb.FrameworkInfo) error {
 	if err := validateRoles(info); err != nil {
-		return nil, err
+		return err
 	}
 	if id := info.GetId().GetValue(); id != "" {
 		if err := validateID(id); err != nil {
-			return nil, wireErrorf("Framework ID is invalid: %v", err)
+			return err
 		}
 	}
 	if err := validateOfferFilters(info); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := durationOfSeconds(info.GetFailoverTimeout()); err != nil {
-		return nil, wireErrorf("The framework failover_timeout (%v) is invalid: %v", info.GetFailoverTimeout(), err)
+		return wireErrorf("The framework failover_timeout (%s) is invalid", strconv.FormatFloat(info.GetFailoverTimeout(), 'g', 6, 64))
 	}
-	roles := map[string]bool{}
+	var unknown []string
 	for _, r := range rolesOf(info) {
-		roles[r] = true
-		if m.cfg.Roles != nil && !contains(m.cfg.Roles, r) {
-			return nil, wireErrorf("Role '%s' is not present in the master's --roles", r)
+		if !m.admitsRole(r) {
+			unknown = append(unknown, r)
 		}
+	}
+	if len(unknown) > 0 {
+		return wireErrorf("Roles %s are not present in the master's --roles", setText(unknown))
 	}
 	if m.cfg.RefuseRoot && info.GetUser() == "root" {
-		return nil, wireError("User 'root' is not allowed to run frameworks without --root_submissions set")
+		return wireError("User 'root' is not allowed to run frameworks without --root_submissions set")
 	}
+	if m.isCompleted(info.GetId().GetValue()) {
+		return wireError("Framework has been removed")
+	}
+	return nil
+}
+
+// validateOfferWishes checks what a framework wants to be offered, and compiles its constraints.
+func validateOfferWishes(info *mesospb.FrameworkInfo, suppressed []string, oc *schedulerpb.OfferConstraints) (*allocator.Constraints, error) {
+	roles := rolesOf(info)
+	var foreign []string
 	for _, r := range suppressed {
-		if !roles[r] {
-			return nil, wireErrorf("Suppressed role '%s' is not contained in the list of roles", r)
+		if !contains(roles, r) {
+			foreign = append(foreign, r)
 		}
 	}
-	for r := range oc.GetRoleConstraints() {
-		if !roles[r] {
-			return nil, wireErrorf("Offer constraints specify role '%s' which is not contained in the set of framework roles", r)
+	if len(foreign) > 0 {
+		return nil, wireErrorf("Suppressed roles %s are not contained in the set of roles", setText(foreign))
+	}
+	for _, r := range sortedKeys(oc.GetRoleConstraints()) {
+		if !contains(roles, r) {
+			// The missing space is Mesos'.
+			return nil, wireErrorf("Offer constraints specify `role_constraints` for a role '%s'not contained in the set of roles", r)
 		}
 	}
 	compiled, err := allocator.CompileConstraints(oc)
 	if err != nil {
-		return nil, wireErrorf("Offer constraints are invalid: %v", err)
+		return nil, wireErrorf("Offer constraints are not valid: %v", err)
 	}
 	return compiled, nil
+}
+
+// setText writes a set of names as Mesos does: { a, b }.
+func setText(names []string) string {
+	slices.Sort(names)
+	return "{ " + strings.Join(slices.Compact(names), ", ") + " }"
+}
+
+// validateChange checks what a framework must not change. A user or checkpoint that differs only matters to UPDATE_FRAMEWORK.
+func validateChange(was, info *mesospb.FrameworkInfo) error {
+	switch {
+	case was.GetPrincipal() != info.GetPrincipal():
+		return wireError("Changing framework's principal is not allowed.")
+	case was.GetUser() != info.GetUser():
+		return wireErrorf("Updating 'FrameworkInfo.user' is unsupported; attempted to update from '%s' to '%s'", was.GetUser(), info.GetUser())
+	case was.GetCheckpoint() != info.GetCheckpoint():
+		return wireErrorf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%v' to '%v'", was.GetCheckpoint(), info.GetCheckpoint())
+	}
+	return nil
 }
 
 func contains(list []string, s string) bool {
