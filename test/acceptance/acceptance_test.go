@@ -108,7 +108,7 @@ func TestTheEngineOnAMesos(t *testing.T) {
 		t.Fatal(err)
 	}
 	if mesos.Master == "" {
-		dev, end, err := real.Dev(t.Context(), binary, t.TempDir())
+		dev, end, err := real.Dev(t.Context(), binary, t.TempDir(), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -467,7 +467,9 @@ func (l *life) uninstall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), *patience)
 	defer cancel()
 	ended := make(chan error, 1)
-	process := l.scheduler("--uninstall", "--yes")
+	// Of a task whose agent unregistered while no scheduler was there the master never says that it has ended: force gives
+	// up on it. What is left is looked at below all the same.
+	process := l.scheduler("--uninstall", "--force", "--yes")
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

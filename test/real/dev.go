@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,11 +24,11 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// Dev starts a mesokit dev with two agents like the recorded one, as a process of its own, for those who have no Mesos.
+// Dev starts a mesokit dev with so many agents like the recorded one, as a process of its own, for those who have no Mesos.
 // What it needs of files is in dir. end interrupts it and waits for its end.
-func Dev(ctx context.Context, binary, dir string) (m *Mesos, end func() error, err error) {
+func Dev(ctx context.Context, binary, dir string, agents int) (m *Mesos, end func() error, err error) {
 	// The process outlives ctx, which is for its start.
-	dev := exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--port", "0", "--agents", "2", "--json", "--dir", filepath.Join(dir, "work"), "--state-dir", filepath.Join(dir, "state"),
+	dev := exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--port", "0", "--agents", strconv.Itoa(agents), "--json", "--dir", filepath.Join(dir, "work"), "--state-dir", filepath.Join(dir, "state"),
 		"--agent-resources", "cpus:4;mem:2048;disk:4096;ports:[31000-32000]", "--agent-attributes", "rack:r1;zone:z1")
 	dev.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
 	dev.WaitDelay = time.Minute
