@@ -198,14 +198,6 @@ var situations = []situation{
 		e.s.stop()
 		e.s = startScheduler(e.T, "--master", e.c.Master(), "--store", "memory")
 	}},
-	{name: "orphans of a lost store", definition: sleeping, state: "scheduler:orphans", then: func(e *situationRun) {
-		e.await("ok")
-		e.s.stop()
-		e.s = startScheduler(e.T, "--master", e.c.Master(), "--store", "memory")
-		e.await("scheduler:guarded")
-		e.s.app("guard", "resolve", "adopt")
-		e.submit(sleeping+`, "instances": 0`, "")
-	}},
 	{name: "the agent of a volume is drained", resources: `"cpus": 0.1, "mem": 16, "role": "eng", "disk": [{"size": 8, "persistence": {}, "volume": {"container_path": "data"}}]`,
 		args: []string{"--role", "eng"}, definition: sleeping, state: "draining", then: func(e *situationRun) {
 			e.mesokit("master", "--master", e.c.Master(), "drain", e.on().ID)
