@@ -180,6 +180,7 @@ type sessionTracer struct {
 
 func (t sessionTracer) TraceSession(ctx context.Context, d scheduler.SessionTrace) {
 	if d.Kind == scheduler.TraceSubscribeFailed && d.Err != nil {
+		t.set(func(st *Status) { st.Master = "" }) // the handler may not have come to the end of the last subscription yet
 		t.trouble(fromMaster, d.Err.Error())
 	}
 	t.log.TraceSession(ctx, d)

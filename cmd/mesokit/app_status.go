@@ -44,7 +44,7 @@ func statusText(st *apiclient.Status) string {
 		role = "follows " + cmp.Or(st.Leader.URL, st.Leader.ID)
 	}
 	master := "none"
-	if st.Connected {
+	if st.Connected && st.Master != "" { // the one may be told a moment before the other
 		master = st.Master
 	}
 	return fmt.Sprintf("scheduler   %s\nmaster      %s\nframework   %s\napps        %d\noffers      %d in hand\nunanswered  %s\norphans     %s",

@@ -76,7 +76,7 @@ func (o *operating) opened(cmd *cobra.Command, follows bool, run func() error) e
 		cmd.SetContext(ctx)
 	}
 	err := o.reach(run)
-	if _, told := errors.AsType[*exitError](err); !told && err != nil && ctx.Err() != nil {
+	if coded, told := errors.AsType[*exitError](err); err != nil && ctx.Err() != nil && (!told || context.Cause(ctx) == error(coded)) {
 		end := endOf(ctx)
 		if late, ok := errors.AsType[*exitError](end); ok && o.trouble.Load() != nil {
 			return &exitError{late.code, fmt.Errorf("%w: %s", late.err, *o.trouble.Load())}
