@@ -12,12 +12,14 @@ import (
 
 // simAgent runs tasks, whether the master hears of it or not.
 type simAgent struct {
-	w     *world
-	id    string
-	total []*mesospb.Resource
-	tasks map[string]*agentTask
-	cut   bool // from the master
-	dead  bool // for ever
+	w          *world
+	id         string
+	total      []*mesospb.Resource
+	tasks      map[string]*agentTask
+	cut        bool      // from the master
+	dead       bool      // for ever
+	refusing   time.Time // tasks, until then
+	refusedPod string    // the last one
 	// reborn: what was this agent has come back with another id.
 	reborn bool
 	link   int // counts connections: messages of earlier ones are lost
@@ -64,6 +66,9 @@ func (a *simAgent) launch(id string, res []*mesospb.Resource) {
 	a.w.mayRun(id, a)
 	t := &agentTask{id: id, res: res, state: mesospb.TaskState_TASK_STAGING, forwarded: mesospb.TaskState_TASK_STAGING}
 	a.tasks[id] = t
+	if a.refuse(t) {
+		return
+	}
 	w := a.w
 	w.after(w.between(time.Millisecond, 300*time.Millisecond), func() { a.become(t, mesospb.TaskState_TASK_STARTING) })
 	end := mesospb.TaskState_TASK_RUNNING
@@ -104,6 +109,10 @@ func (a *simAgent) kill(id string) {
 
 // become changes what a task does, and queues the update.
 func (a *simAgent) become(t *agentTask, s mesospb.TaskState) {
+	a.becomeFor(t, s, mesospb.TaskStatus_SOURCE_EXECUTOR, nil)
+}
+
+func (a *simAgent) becomeFor(t *agentTask, s mesospb.TaskState, source mesospb.TaskStatus_Source, reason *mesospb.TaskStatus_Reason) {
 	if a.dead || a.tasks[t.id] != t || terminal(t.state) {
 		return
 	}
@@ -118,7 +127,7 @@ func (a *simAgent) become(t *agentTask, s mesospb.TaskState) {
 	uuid = binary.BigEndian.AppendUint64(uuid, a.w.rng.Uint64())
 	t.queue = append(t.queue, &mesospb.TaskStatus{
 		TaskId: &mesospb.TaskID{Value: &t.id}, AgentId: &mesospb.AgentID{Value: &a.id}, State: &s, Uuid: uuid,
-		Source: mesospb.TaskStatus_SOURCE_EXECUTOR.Enum(),
+		Source: &source, Reason: reason,
 	})
 	if len(t.queue) == 1 {
 		a.forward(t)

@@ -163,7 +163,7 @@ func Run(opt Options) (Result, error) {
 	if opt.Duration == 0 {
 		opt.Duration = 10 * time.Minute
 	}
-	w := &world{opt: opt, now: epoch, rng: rand.New(rand.NewPCG(opt.Seed, 0x6d65736f)), store: &simStore{records: map[string][]byte{}}, replaced: map[string]bool{},
+	w := &world{opt: opt, now: epoch, rng: rand.New(rand.NewPCG(opt.Seed, 0x6d65736f)), store: &simStore{records: map[string][]byte{}}, replaced: map[string]bool{}, refused: map[refusedLaunch][]time.Time{},
 		made: map[string]string{}, lives: map[string]int{}}
 	w.master = newMaster(w)
 	w.user.w = w
@@ -224,6 +224,7 @@ func (w *world) day() {
 		at(func() { w.user.want(core.Submit{App: definition("log", 0, v), Force: true}) })
 	}
 	w.maintain(at)
+	w.refuseTasks(at)
 	if w.volumes() {
 		w.volumesDay(at)
 	}

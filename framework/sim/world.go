@@ -34,10 +34,11 @@ type world struct {
 	failed   []string
 	log      []string
 	launches int
-	made     map[string]string // whose the volumes are, by id
-	lives    map[string]int    // how often an application was removed
-	mortal   *simAgent         // the one that dies
-	replaced map[string]bool   // tasks that may run beside their successors until they can be killed
+	refused  map[refusedLaunch][]time.Time // launches on agents that refuse them, in the last minute
+	made     map[string]string             // whose the volumes are, by id
+	lives    map[string]int                // how often an application was removed
+	mortal   *simAgent                     // the one that dies
+	replaced map[string]bool               // tasks that may run beside their successors until they can be killed
 	crashes  int
 	tokens   int64
 }
