@@ -29,6 +29,27 @@ func TestARoleWithoutPermissionIsNamed(t *testing.T) {
 	}
 }
 
+func TestASchedulerThatIsRefusedNamesPrincipalAndSecret(t *testing.T) {
+	c, err := cluster.Start(t.Context(), cluster.Config{Security: cluster.Security{
+		AuthenticateFrameworks: true, Credentials: []auth.Credential{{Principal: "ops", Secret: hush}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for want, args := range map[string][]string{
+		"name a --principal and a --secret-file":      nil,
+		`principal "ops" needs its secret`:            {"--principal", "ops"},
+		`the secret is not that of principal "ops"`:   {"--principal", "ops", "--secret-file", file(t, "wrong", "wrong")},
+		`the secret is not that of principal "other"`: {"--principal", "other", "--secret-file", file(t, "right", hush)},
+	} {
+		got := mesokit(t, t.Context(), append([]string{"scheduler", "--master", c.Master(), "--listen", "127.0.0.1:0", "--store", "memory"}, args...)...)
+		if got.code != 1 || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "host:port") {
+			t.Errorf("%q: exit code %d, %s; want %q", args, got.code, got.stderr, want)
+		}
+	}
+}
+
 func TestAStoreOfANewerSchedulerIsLeftAsItIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	db, err := bolt.Open(path, bolt.Config{})

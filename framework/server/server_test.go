@@ -628,3 +628,23 @@ func TestReadinessFollowsEveryTroubleAndNamesIt(t *testing.T) {
 		}
 	}
 }
+
+// A form of another page's can send bodies without a media type, or as text.
+func TestBodiesSayThatTheyAreJSON(t *testing.T) {
+	s, err := server.New(idle(t, framework.Status{Running: true, Leading: true}), server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for media, want := range map[string]int{
+		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=utf-8": 200, "application/json": 200,
+	} {
+		r := httptest.NewRequest("POST", "/v1/apps?dry_run", strings.NewReader(web))
+		if media != "" {
+			r.Header.Set("Content-Type", media)
+		}
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q is answered %d, want %d: %s", media, w.Code, want, w.Body)
+		}
+	}
+}
