@@ -79,6 +79,9 @@ func unordered(key string, elements []any) bool {
 	if key == "roles" { // those of a framework are ordered texts, those of a master objects
 		return len(elements) > 0 && kind(elements[0]) == "object"
 	}
+	if key == "" { // the body is a list: that of /weights
+		return len(elements) > 0 && text(elements[0], "role") != ""
+	}
 	return unorderedKeys[key] || strings.HasSuffix(key, "resources") || strings.HasSuffix(key, "resources_full")
 }
 
@@ -401,6 +404,7 @@ func (c *comparer) compareText(want, got, path, key string) {
 	if c.restore != nil {
 		got = c.restore.Replace(got)
 	}
+	want, got = sortResources(want), sortResources(got)
 	if want == got && !isUUIDBytes(key, want) && !idPattern.MatchString(want) {
 		return
 	}
@@ -435,6 +439,30 @@ func (c *comparer) compareText(want, got, path, key string) {
 			return
 		}
 	}
+}
+
+// aroundResources separates the lists of resources in what Mesos says of too few of them.
+var aroundResources = regexp.MustCompile(` operation: |Total resources | required by .* more than available | does not contain `)
+
+// sortResources sorts the lists of resources in a message about too few of them: their order depends on what became of the agent before.
+func sortResources(message string) string {
+	if !strings.Contains(message, " does not contain ") && !strings.Contains(message, " more than available ") {
+		return message
+	}
+	var b strings.Builder
+	from := 0
+	write := func(list string) {
+		items := strings.Split(list, "; ")
+		slices.Sort(items)
+		b.WriteString(strings.Join(items, "; "))
+	}
+	for _, at := range aroundResources.FindAllStringIndex(message, -1) {
+		write(message[from:at[0]])
+		b.WriteString(message[at[0]:at[1]])
+		from = at[1]
+	}
+	write(message[from:])
+	return b.String()
 }
 
 func (c *comparer) reportID(path, want, got, wantID, gotID string) {

@@ -113,3 +113,19 @@ func TestAgentsUnlikeTheRecordedOne(t *testing.T) {
 		t.Error("with amounts compared, nothing is different")
 	}
 }
+
+func TestResourcesInAMessageHaveNoOrder(t *testing.T) {
+	for _, test := range []struct {
+		want, got string
+		same      bool
+	}{
+		{"Invalid GROW_VOLUME operation: cpus:1; disk:2 does not contain disk:3; mem:1", "Invalid GROW_VOLUME operation: disk:2; cpus:1 does not contain mem:1; disk:3", true},
+		{"Total resources a:1; b:2 required by task and its executor is more than available c:3; d:4", "Total resources b:2; a:1 required by task and its executor is more than available d:4; c:3", true},
+		{"cpus:1; disk:2 does not contain disk:3", "cpus:1 does not contain disk:2; disk:3", false},
+		{"first; second", "second; first", false},
+	} {
+		if same := sortResources(test.want) == sortResources(test.got); same != test.same {
+			t.Errorf("%q and %q are the same: %v", test.want, test.got, same)
+		}
+	}
+}
