@@ -36,12 +36,13 @@ func (m *Master) refuseUnsafe(ctx context.Context, call *masterpb.Call) error {
 		if err := resources.ValidatePersistenceIDs(call.GetCreateVolumes().GetVolumes()); err != nil {
 			return &UnsafeCallError{err.Error() + "; use another one", err}
 		}
-	case masterpb.Call_REMOVE_QUOTA:
+	case masterpb.Call_REMOVE_QUOTA: //lint:ignore SA1019 the call that older tools still send
 		status, err := m.GetQuota(ctx)
 		if err != nil {
 			return err
 		}
-		role := call.GetRemoveQuota().GetRole()
+		role := call.GetRemoveQuota().GetRole() //lint:ignore SA1019 the same
+		//lint:ignore SA1019 REMOVE_QUOTA goes by these
 		for _, info := range status.GetInfos() {
 			if info.GetRole() == role {
 				return nil

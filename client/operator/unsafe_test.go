@@ -32,6 +32,7 @@ func TestCallsThatEndAMasterAreNotSent(t *testing.T) {
 	if e, ok := errors.AsType[*resources.PersistenceIDError](err); !ok || e.ID != "a/b" {
 		t.Errorf("CREATE_VOLUMES with an impossible id: %v", err)
 	}
+	//lint:ignore SA1019 the call that older tools still send
 	_, err = m.Call(t.Context(), &masterpb.Call{Type: masterpb.Call_REMOVE_QUOTA.Enum(), RemoveQuota: &masterpb.Call_RemoveQuota{Role: proto.String("*")}})
 	if e, ok := errors.AsType[*UnsafeCallError](err); !ok {
 		t.Errorf("REMOVE_QUOTA of a role without quota: %v, %v", err, e)

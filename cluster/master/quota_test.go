@@ -73,6 +73,7 @@ func TestAQuotaThatIsResetStays(t *testing.T) {
 			t.Errorf("%s is %s, want %s", path, body, want)
 		}
 	}
+	//lint:ignore SA1019 the call that older tools still send
 	w.mustOperate(&masterpb.Call{Type: masterpb.Call_REMOVE_QUOTA.Enum(), RemoveQuota: &masterpb.Call_RemoveQuota{Role: proto.String("eng")}})
 	if _, _, body := w.get("/quota"); body != "{}" {
 		t.Errorf("after REMOVE_QUOTA /quota is %s", body)

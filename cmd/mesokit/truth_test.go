@@ -123,15 +123,15 @@ func quickPings(c *cluster.Config) {
 func (e *situationRun) on() *cluster.Agent {
 	e.Helper()
 	e.await("ok")
-	for _, t := range decode[struct{ Items []apiclient.Task }](e.T, e.s.get("/v1/tasks")).Items {
-		a, err := e.c.Agent(t.Agent)
-		if err != nil {
-			e.Fatal(err)
-		}
-		return a
+	tasks := decode[struct{ Items []apiclient.Task }](e.T, e.s.get("/v1/tasks")).Items
+	if len(tasks) == 0 {
+		e.Fatal("no task runs")
 	}
-	e.Fatal("no task runs")
-	return nil
+	a, err := e.c.Agent(tasks[0].Agent)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return a
 }
 
 var situations = []situation{

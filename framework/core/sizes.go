@@ -65,7 +65,8 @@ func (c *Core) fitVolumesOf(a *appState, i *Instance) {
 				break
 			}
 			for _, op := range more {
-				if cs, err := resources.Conversions(op); err == nil {
+				cs, err := resources.Conversions(op)
+				if err == nil {
 					list, err = resources.Apply(list, cs...)
 				}
 				if err != nil {
