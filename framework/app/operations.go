@@ -36,6 +36,22 @@ func ExecutorID(firstTaskID string) string { return firstTaskID + ".executor" }
 // HasExecutor reports whether the instances have an executor of that id: pods and custom executors do.
 func (a *App) HasExecutor() bool { return a.Executor != nil || len(a.Group) > 0 }
 
+// SharesDirectories says whether tasks of a group find a directory of their executor in their sandbox. Mesos makes it
+// only on agents with the isolator volume/sandbox_path, and says nothing on others.
+func (a *App) SharesDirectories() bool {
+	for _, t := range a.tasks() {
+		if t.Container == nil {
+			continue
+		}
+		for _, v := range t.Container.Volumes {
+			if v.Source != nil && v.Source.SandboxPath != nil && v.Source.SandboxPath.Type == "parent" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // NeedsGPUs reports whether the instances use GPUs. Masters offer agents that have some only to frameworks with the capability GPU_RESOURCES.
 func (a *App) NeedsGPUs() bool {
 	for _, t := range a.tasks() {

@@ -113,6 +113,9 @@ func (s *Snapshot) instanceConditions(a *App) []Condition {
 			rule := causeRules[w.Kind]
 			c := Condition{App: a.Name, State: w.Kind, Severity: rule.severity, First: i.Index, Text: w.Text, Offers: w.Offers, Until: w.Until}
 			c.Next = strings.NewReplacer("APP/N", fmt.Sprintf("%s/%d", a.Name, i.Index), "APP", a.Name).Replace(rule.next)
+			if key[1] == i.LastFailure && sharesDirectories(a, i) {
+				c.Next += "; its tasks share a directory, which Mesos makes only on agents with the isolator volume/sandbox_path"
+			}
 			list = append(list, c)
 		}
 		c := &list[k]
@@ -125,6 +128,11 @@ func (s *Snapshot) instanceConditions(a *App) []Condition {
 		}
 	}
 	return list
+}
+
+func sharesDirectories(a *App, i *Instance) bool {
+	d := a.DefinitionOf(i.Version)
+	return d != nil && d.SharesDirectories()
 }
 
 func deploymentCondition(a *App, d *Deployment) Condition {

@@ -64,9 +64,6 @@ type Case struct {
 	Retries bool
 	// Needs is what the case needs of the target beside its master.
 	Needs Need
-	// Pending marks a case that the embedded cluster does not yet answer as Mesos does. It runs only when it is
-	// asked for by name.
-	Pending bool
 	// run replays the case; nil for the usual way.
 	run func(ctx context.Context, c Case, s *Session, opts RunOptions) ([]Row, error)
 }

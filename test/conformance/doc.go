@@ -12,8 +12,7 @@
 //
 // With -master the cases come one after the other, next to whatever else runs there; -any-amounts is for
 // agents that have other resources than the recorded one. -case f04 runs only that case. Cases that
-// need more power over the cluster than there is appear in the table as not run. Cases marked Pending run only
-// when -case names them.
+// need more power over the cluster than there is appear in the table as not run.
 //
 // It speaks plain HTTP and looks at JSON as trees of values, never through our own clients or
 // codecs, so that a field that is written or left out by mistake shows.
