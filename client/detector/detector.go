@@ -14,7 +14,7 @@
 //
 // Who only needs a master to ask once uses Leader. A durable scheduler session takes a Detector as it is.
 //
-// Behaviour follows section 8 of the behaviour contract (Mesos: src/master/detector, include/mesos/zookeeper/url.hpp).
+// Behaviour follows docs/behaviour.md#master-detection (Mesos: src/master/detector, include/mesos/zookeeper/url.hpp).
 package detector
 
 import (

@@ -25,6 +25,6 @@
 // Config.RecoveryTimeout. Otherwise the agent has given the executor up, and the session ends: Handler.Shutdown
 // may stop the tasks within Config.ShutdownGracePeriod, then Run returns an *AgentLostError.
 //
-// Behaviour follows sections 1 and 6 of the behaviour contract (Mesos: src/executor/executor.cpp,
+// Behaviour follows docs/behaviour.md#transport, #executors (Mesos: src/executor/executor.cpp,
 // src/slave/http.cpp).
 package executor

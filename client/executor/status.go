@@ -29,8 +29,8 @@ func (e *UpdateError) Error() string {
 // Unwrap returns Err.
 func (e *UpdateError) Unwrap() error { return e.Err }
 
-// prepare returns a copy of status as the agent wants it, checked by the rules of section 1 of the behaviour
-// contract: an agent answers 400 to what it does not like, and refuses a whole subscription that carries it.
+// prepare returns a copy of status as the agent wants it, checked by the rules of
+// docs/behaviour.md#transport: an agent answers 400 to what it does not like, and refuses a whole subscription that carries it.
 func (c *Client) prepare(status *mesospb.TaskStatus) (*mesospb.TaskStatus, error) {
 	id := status.GetTaskId().GetValue()
 	fail := func(format string, args ...any) (*mesospb.TaskStatus, error) {

@@ -20,6 +20,6 @@
 // package transport reports: a *transport.StatusError for what Mesos refuses, a *transport.ExchangeError where
 // no answer came. No call is repeated unless it is certain that nobody has acted on it.
 //
-// Behaviour follows sections 1 and 7 of the behaviour contract (Mesos: src/master/http.cpp, src/slave/http.cpp,
+// Behaviour follows docs/behaviour.md#transport, #operator-api (Mesos: src/master/http.cpp, src/slave/http.cpp,
 // src/files/files.cpp).
 package operator

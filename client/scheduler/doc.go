@@ -35,6 +35,6 @@
 // as a method of Calls that sends it; every offer operation as a function (Launch, Reserve, Create, ...). Names and
 // arguments are those of the Mesos scheduler API documentation.
 //
-// Behaviour follows sections 1 to 5 of the behaviour contract (Mesos: src/master/http.cpp, src/scheduler/scheduler.cpp,
+// Behaviour follows docs/behaviour.md (Mesos: src/master/http.cpp, src/scheduler/scheduler.cpp,
 // include/mesos/v1/scheduler/scheduler.proto).
 package scheduler

@@ -24,5 +24,5 @@
 // Credentials, the headers that carry them and user information in URLs appear in no error, trace or
 // formatted value of this package. Messages may hold secrets too: Redact blanks them.
 //
-// Behaviour follows section 1 of the behaviour contract (Mesos: src/master/http.cpp, src/slave/http.cpp).
+// Behaviour follows docs/behaviour.md#transport (Mesos: src/master/http.cpp, src/slave/http.cpp).
 package transport

@@ -10,9 +10,8 @@
 // An agent is an actor: all of its state belongs to one loop. Processes, downloads and HTTP
 // requests run beside the loop and hand it what they find out.
 //
-// The package follows the behaviour contract in docs/: section 4 for states and reasons, 6 for
-// executors, sandboxes and the fetcher, 7 for the operator API, 12 for defaults. Files are named by
-// what they implement: msg_*.go for what a master sends, call_*.go for what executors call.
+// The package follows docs/behaviour.md: #task-states for states and reasons, #executors for executors,
+// sandboxes and the fetcher, #operator-api and #defaults. Files are named by what they implement: msg_*.go for what a master sends, call_*.go for what executors call.
 //
 // Unlike a mesos-agent it isolates nothing: tasks run in the namespaces of this program, without cgroups, and
 // as its user unless that is root.

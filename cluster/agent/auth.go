@@ -9,7 +9,7 @@ import (
 	"github.com/mesokit/mesokit/cluster/internal/httpapi"
 )
 
-// Who may ask, and who asks (contract, section 1, and Mesos' documentation of authentication):
+// Who may ask, and who asks (docs/behaviour.md#transport, and Mesos' documentation of authentication):
 //
 //   - Every endpoint but /health and /version belongs to a realm: mesos-agent-executor, -readonly or -readwrite. One that has
 //     an authenticator answers 401 to requests without good credentials.

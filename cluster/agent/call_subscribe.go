@@ -1,6 +1,6 @@
 package agent
 
-// SUBSCRIBE of an executor: section 6.
+// SUBSCRIBE of an executor: docs/behaviour.md#executors.
 //
 //   - The events are sent on the stream of the response. A stream that it had before is closed.
 //   - If the executor or its framework is ending: SHUTDOWN, and the stream is closed. So too if

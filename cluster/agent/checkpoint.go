@@ -1,6 +1,6 @@
 package agent
 
-// What an agent writes down, and how it goes on from there (contract, sections 4 and 6):
+// What an agent writes down, and how it goes on from there (docs/behaviour.md#task-states, #executors):
 //
 //   - Its id, its resources with reservations and volumes, and of frameworks that checkpoint executors, tasks and
 //     statuses that are not acknowledged. The id and resources are on the disk before anybody else can act on them; tasks

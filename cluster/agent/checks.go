@@ -1,6 +1,6 @@
 package agent
 
-// Health checks and checks of a task: section 6 and capture f12.
+// Health checks and checks of a task: docs/behaviour.md#executors and capture f12.
 //
 //   - Both begin delay_seconds after the task runs; the next begins interval_seconds after one has ended. One that
 //     takes longer than timeout_seconds has failed (its check status is empty); 0 is no limit.

@@ -1,6 +1,6 @@
 package agent
 
-// The environment of executors and tasks: section 6. Later wins:
+// The environment of executors and tasks: docs/behaviour.md#executors. Later wins:
 //
 //	what the agent gives, MESOS_SANDBOX, CommandInfo.environment
 //

@@ -1,6 +1,6 @@
 package agent
 
-// The executor API, POST /api/v1/executor, in the order of section 1:
+// The executor API, POST /api/v1/executor, in the order of docs/behaviour.md#transport:
 //
 //	405 not a POST, 400 no Content-Type, 415 another one, 400 a body that is no Call,
 //	400 "Failed to validate executor::Call: …", 406 for SUBSCRIBE if Accept admits no media type,

@@ -1,6 +1,6 @@
 package agent
 
-// Starting a command: section 6.
+// Starting a command: docs/behaviour.md#executors.
 //
 //   - shell (the default): /bin/sh -c value. Otherwise value is the executable and arguments the
 //     whole argv. A relative executable is sought in the sandbox first, then, if it is a bare name,

@@ -1,6 +1,6 @@
 package agent
 
-// Streams of container input and output: sections 1 and 7. Records are ProcessIO messages.
+// Streams of container input and output: docs/behaviour.md#transport, #operator-api. Records are ProcessIO messages.
 //
 //   - LAUNCH_NESTED_CONTAINER_SESSION: 200 with the stream of its output. When the client goes the container
 //     is killed.

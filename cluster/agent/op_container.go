@@ -2,7 +2,7 @@
 
 package agent
 
-// Containers by the operator API: section 7. The calls that are named after nested containers are older
+// Containers by the operator API: docs/behaviour.md#operator-api. The calls that are named after nested containers are older
 // names of the others.
 //
 //   - LAUNCH_CONTAINER, LAUNCH_NESTED_CONTAINER: 200 when it has been started, 202 if there is one of this

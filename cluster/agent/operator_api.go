@@ -1,6 +1,6 @@
 package agent
 
-// The operator API, POST /api/v1, in the order of section 1:
+// The operator API, POST /api/v1, in the order of docs/behaviour.md#transport:
 //
 //	503 while the agent recovers, 405 not a POST, 400 no Content-Type, 415 another one, 400 a body that is no Call,
 //	400 "Failed to validate agent::Call: …", 406 if Accept admits no media type, 501 what the

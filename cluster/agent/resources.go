@@ -11,7 +11,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// What an agent offers unless it is told, and cannot find out: section 12.
+// What an agent offers unless it is told, and cannot find out: docs/behaviour.md#defaults.
 const (
 	fallbackMem  = 1 << 10  // MB
 	fallbackDisk = 10 << 10 // MB

@@ -17,7 +17,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// Statements of the behaviour contract that no other test is about.
+// Statements of docs/behaviour.md that no other test is about.
 
 func TestOperationsAreKeptUntilTheyAreAcknowledged(t *testing.T) {
 	m := newTestMaster(t)

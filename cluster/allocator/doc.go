@@ -18,6 +18,5 @@
 // agents on which nothing happened costs nothing. Roles, and frameworks within a role, are kept sorted by
 // share and moved when their share changes.
 //
-// Rules follow sections 2 (filters) and 11 of the behaviour contract, which cites Mesos'
-// src/master/allocator/mesos/hierarchical.cpp.
+// Rules follow docs/behaviour.md#filters and #allocator (Mesos: src/master/allocator/mesos/hierarchical.cpp).
 package allocator

@@ -1,4 +1,4 @@
-// Package election decides which of several masters leads (contract, section 8): in this process, or through a real ZooKeeper
+// Package election decides which of several masters leads (docs/behaviour.md#master-detection): in this process, or through a real ZooKeeper
 // with the nodes that Apache Mesos masters keep, so that clients find the leader by a zk:// address.
 //
 //	c := contest.Enter(master.Info(), func(leader *mesospb.MasterInfo) { … })

@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// How agents are lost (contract, sections 3, 4 and 12):
+// How agents are lost (docs/behaviour.md#scheduler-events, #task-states, #defaults):
 //
 //   - An agent that does not answer AgentPingMisses pings in a row is unreachable, connected or not.
 //   - When its connection breaks, offers are rescinded; tasks of frameworks without checkpointing are lost at once. It may

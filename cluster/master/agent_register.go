@@ -12,7 +12,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// How agents join (contract, sections 3, 4, 7 and 12):
+// How agents join (docs/behaviour.md):
 //
 //   - Register gives a new agent its id. An agent that registers where another is registered has lost its state:
 //     the other is removed, its tasks are lost.

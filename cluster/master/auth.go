@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// Who may ask, and who asks (contract, section 1, and Mesos' documentation of authentication):
+// Who may ask, and who asks (docs/behaviour.md#transport, and Mesos' documentation of authentication):
 //
 //   - Every endpoint but /health, /redirect and /version belongs to a realm. A realm that has an authenticator answers 401 to
 //     requests without good credentials, before anything else is looked at, who leads included.

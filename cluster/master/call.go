@@ -76,7 +76,7 @@ func validateCall(c *schedulerpb.Call) error {
 	return nil
 }
 
-// serveScheduler is /api/v1/scheduler. The checks and their order are those of section 1 of the contract.
+// serveScheduler is /api/v1/scheduler. The checks and their order are those of docs/behaviour.md#transport.
 func (m *Master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 	if !httpapi.RequirePOST(w, r) {
 		return

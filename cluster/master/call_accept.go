@@ -9,7 +9,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// ACCEPT (contract, section 2):
+// ACCEPT (docs/behaviour.md#scheduler-calls):
 //
 //   - The offers must be out, the framework's, each named once, of one agent and one role. If not, those that are out are
 //     taken back without filter and RESCIND; tasks are DROPPED (LOST without PARTITION_AWARE) with REASON_INVALID_OFFERS, other

@@ -7,7 +7,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// ACKNOWLEDGE (contract, section 2): dropped unless the agent is registered and connected, else forwarded. If it is for
+// ACKNOWLEDGE (docs/behaviour.md#scheduler-calls): dropped unless the agent is registered and connected, else forwarded. If it is for
 // the last status that was forwarded, and that was terminal, the task is completed.
 
 func checkAcknowledge(c *schedulerpb.Call) error {

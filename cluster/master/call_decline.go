@@ -2,7 +2,7 @@ package master
 
 import "github.com/mesokit/mesokit/mesos/schedulerpb"
 
-// DECLINE (contract, section 2): gives offers back with a filter. Ids that are not out are ignored; whose offers they are
+// DECLINE (docs/behaviour.md#scheduler-calls): gives offers back with a filter. Ids that are not out are ignored; whose offers they are
 // is not checked.
 
 func (m *Master) callDecline(_ *framework, c *schedulerpb.Call) answer {

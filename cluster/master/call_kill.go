@@ -5,7 +5,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// KILL (contract, section 2): an unknown task is answered as explicit reconciliation does; a known task with another
+// KILL (docs/behaviour.md#scheduler-calls): an unknown task is answered as explicit reconciliation does; a known task with another
 // agent_id is left alone; if its agent is disconnected the kill is kept until it comes back.
 
 func (m *Master) callKill(f *framework, c *schedulerpb.Call) answer {

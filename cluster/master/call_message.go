@@ -5,7 +5,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// MESSAGE (contract, section 2): forwarded to the executor's agent, dropped without a word unless that is registered and
+// MESSAGE (docs/behaviour.md#scheduler-calls): forwarded to the executor's agent, dropped without a word unless that is registered and
 // connected.
 
 func (m *Master) callMessage(f *framework, c *schedulerpb.Call) answer {
@@ -20,6 +20,6 @@ func (m *Master) callMessage(f *framework, c *schedulerpb.Call) answer {
 	return accepted
 }
 
-// REQUEST (contract, section 2) has no effect: the allocator of Mesos ignores it.
+// REQUEST (docs/behaviour.md#scheduler-calls) has no effect: the allocator of Mesos ignores it.
 
 func (m *Master) callRequest(*framework, *schedulerpb.Call) answer { return accepted }

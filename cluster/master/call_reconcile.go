@@ -5,7 +5,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// RECONCILE (contract, section 5). All answers come from the master, with REASON_RECONCILIATION and without uuid.
+// RECONCILE (docs/behaviour.md#reconciliation). All answers come from the master, with REASON_RECONCILIATION and without uuid.
 // Explicit, for each task the first that applies:
 //
 //   - known to the framework, also if terminal and not acknowledged: the last forwarded state, else the current one

@@ -5,7 +5,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// REVIVE and SUPPRESS (contract, section 2):
+// REVIVE and SUPPRESS (docs/behaviour.md#scheduler-calls):
 //
 //   - Without roles they mean all. One role that is malformed or not the framework's makes the whole call void; it is answered
 //     202 nevertheless.

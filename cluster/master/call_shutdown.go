@@ -5,7 +5,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// SHUTDOWN (contract, section 2): forwarded to the agent, ignored if that is not registered.
+// SHUTDOWN (docs/behaviour.md#scheduler-calls): forwarded to the agent, ignored if that is not registered.
 
 func (m *Master) callShutdown(f *framework, c *schedulerpb.Call) answer {
 	s := c.GetShutdown()

@@ -16,7 +16,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// SUBSCRIBE (contract, sections 1 to 3):
+// SUBSCRIBE (docs/behaviour.md#transport, #scheduler-calls, #scheduler-events):
 //
 //   - framework_id and framework_info.id must be equal; Mesos-Stream-Id must not be there: 400.
 //   - What is wrong with the framework itself is an ERROR event on a 200 stream, which then ends.

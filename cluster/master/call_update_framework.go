@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// UPDATE_FRAMEWORK (contract, section 2): the checks of SUBSCRIBE, but failing is a 400; so is changing principal, user or
+// UPDATE_FRAMEWORK (docs/behaviour.md#scheduler-calls): the checks of SUBSCRIBE, but failing is a 400; so is changing principal, user or
 // checkpoint. Offers for roles that are gone are rescinded; roles that are no longer suppressed lose
 // their filters. No round of offers follows at once. The answer is 200.
 

@@ -21,5 +21,5 @@
 // function running on the loop sends (events, messages to agents) is never changed afterwards, so it
 // is encoded elsewhere without copying. Functions and methods run on the loop unless they say otherwise.
 //
-// Behaviour follows the contract in docs/, sections 1 to 5, 7, 10 and 11.
+// Behaviour follows docs/behaviour.md.
 package master

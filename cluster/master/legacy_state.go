@@ -18,7 +18,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// The endpoints that are older than the v1 API and that dashboards read (contract, section 7, Legacy): /state, /state-summary, /slaves,
+// The endpoints that are older than the v1 API and that dashboards read (docs/behaviour.md#operator-api, Legacy): /state, /state-summary, /slaves,
 // /frameworks, /tasks and /roles.
 
 // respondWith builds a value on the loop and answers with it.

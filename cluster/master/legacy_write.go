@@ -16,7 +16,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/quotapb"
 )
 
-// The older endpoints that change something (contract, section 7, Legacy): forms and JSON bodies for what the v1 calls do. They share
+// The older endpoints that change something (docs/behaviour.md#operator-api, Legacy): forms and JSON bodies for what the v1 calls do. They share
 // their code with these.
 
 // formOf reads a form body.

@@ -16,7 +16,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// Maintenance (contract, section 7): a machine is UP; DRAINING while a schedule lists it; DOWN from START_MAINTENANCE to
+// Maintenance (docs/behaviour.md#operator-api): a machine is UP; DRAINING while a schedule lists it; DOWN from START_MAINTENANCE to
 // STOP_MAINTENANCE, which makes it UP and drops it from the schedule.
 //
 //   - DRAINING: agents run on; offers of them say when they will be unavailable; frameworks that have something there, or are

@@ -12,7 +12,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// Metrics under the names that Mesos gives them (contract, section 7). What the master counts is counted; names whose subject it does
+// Metrics under the names that Mesos gives them (docs/behaviour.md#operator-api). What the master counts is counted; names whose subject it does
 // not have (registrar) are left out rather than made up.
 
 // metrics are what the master counts.

@@ -4,7 +4,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// CREATE_DISK and DESTROY_DISK (contract, section 2) need a resource provider. The embedded cluster has none, so that even a
+// CREATE_DISK and DESTROY_DISK (docs/behaviour.md#scheduler-calls) need a resource provider. The embedded cluster has none, so that even a
 // well-formed operation can't be applied: no offer contains the disk.
 //
 //   - CREATE_DISK: the source is RAW and a provider's; the target is MOUNT or BLOCK; target_profile is set just if the source

@@ -10,7 +10,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// LAUNCH (contract, section 2): each task stands for itself. The checks, in order, are those of every task (validate_task.go),
+// LAUNCH (docs/behaviour.md#scheduler-calls): each task stands for itself. The checks, in order, are those of every task (validate_task.go),
 // then:
 //
 //   - exactly one of command and executor

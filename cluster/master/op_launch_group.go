@@ -9,7 +9,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// LAUNCH_GROUP (contract, section 2): all tasks or none; the first error is that of all, with REASON_TASK_GROUP_INVALID.
+// LAUNCH_GROUP (docs/behaviour.md#scheduler-calls): all tasks or none; the first error is that of all, with REASON_TASK_GROUP_INVALID.
 //
 //   - The executor has a type: DEFAULT without command, and with a MESOS container without image if any; or CUSTOM
 //     with a command. Its framework_id is not filled in. It needs cpus >= 0.01, mem >= 32 MB and some disk.

@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// RESERVE and UNRESERVE (contract, sections 2 and 10):
+// RESERVE and UNRESERVE (docs/behaviour.md#scheduler-calls, #resources):
 //
 //   - RESERVE: something of one provider, not revocable, no volume; the last reservation is DYNAMIC, its role is that of the
 //     offer and one of the framework's; its principal is the framework's if that has one. It consumes

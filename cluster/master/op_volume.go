@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// CREATE, DESTROY, GROW_VOLUME and SHRINK_VOLUME (contract, sections 2 and 10):
+// CREATE, DESTROY, GROW_VOLUME and SHRINK_VOLUME (docs/behaviour.md#scheduler-calls, #resources):
 //
 //   - CREATE: persistence and a volume that is not read-only and has no host_path, on reserved disk that is not revocable;
 //     the id is unique in its role on the agent; persistence.principal is the framework's if that has

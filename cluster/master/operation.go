@@ -12,7 +12,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// Operation feedback (contract, sections 2 and 5): an operation with an id ends in UPDATE_OPERATION_STATUS with a uuid, sent
+// Operation feedback (docs/behaviour.md#scheduler-calls, #reconciliation): an operation with an id ends in UPDATE_OPERATION_STATUS with a uuid, sent
 // again after 10 s, then at doubling intervals up to 10 min, until it is acknowledged. The master applies operations
 // itself and has the agent keep the result, so they are finished at once; Mesos' agents send the updates. Agents remember
 // operations until then, so that another master goes on; those of frameworks that are not back yet wait for them.
@@ -173,7 +173,7 @@ func isTerminalOperation(s mesospb.OperationState) bool {
 	return false
 }
 
-// callReconcileOperations is RECONCILE_OPERATIONS (section 5): known operations are answered with their latest status without
+// callReconcileOperations is RECONCILE_OPERATIONS (docs/behaviour.md#reconciliation): known operations are answered with their latest status without
 // uuid; others by what is known of their agent. Without operations all known ones are answered.
 func (m *Master) callReconcileOperations(f *framework, c *schedulerpb.Call) answer {
 	asked := c.GetReconcileOperations().GetOperations()

@@ -13,7 +13,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// Agents and frameworks under the hands of operators (contract, section 7):
+// Agents and frameworks under the hands of operators (docs/behaviour.md#operator-api):
 //
 //   - DEACTIVATE_AGENT stops offers and rescinds those that are out; tasks go on. REACTIVATE_AGENT undoes it and draining, but
 //     not while the agent is DRAINING: 400, as for agents that are not deactivated.

@@ -20,7 +20,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// Quota and weights (contract, section 7):
+// Quota and weights (docs/behaviour.md#operator-api):
 //
 //   - UPDATE_QUOTA sets guarantees and limits of top-level roles, all or none. 400 for nested roles, a guarantee above its limit,
 //     guarantees that exceed the cluster, and limits below what the role uses and has reserved, the latter two unless force. Empty

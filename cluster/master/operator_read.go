@@ -15,7 +15,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// The calls that ask (contract, section 7). Responses share their parts with the loop's state, which only replaces and never
+// The calls that ask (docs/behaviour.md#operator-api). Responses share their parts with the loop's state, which only replaces and never
 // changes them. Resources are in endpoint format.
 
 func (m *Master) opGetHealth() *masterpb.Response {

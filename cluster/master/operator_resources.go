@@ -10,7 +10,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// Reservations and volumes made by operators (contract, section 7): answered 202; an unknown agent or invalid resources are 400, too
+// Reservations and volumes made by operators (docs/behaviour.md#operator-api): answered 202; an unknown agent or invalid resources are 400, too
 // few free resources 409. allocation_info must not be set. Offers of the agent are rescinded, one after the other, until what is
 // needed is free, with a filter of 5 s so that it is not offered again at once.
 

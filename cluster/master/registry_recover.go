@@ -9,7 +9,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// What a master does that has just been elected (contract, sections 5, 7 and 12):
+// What a master does that has just been elected (docs/behaviour.md#reconciliation, #operator-api, #defaults):
 //
 //   - From the registry it knows the agents that its predecessor had admitted: they are recovered. Those that do not reregister
 //     within AgentReregisterTimeout are unreachable, and all frameworks get FAILURE; nobody gets updates of their tasks, as

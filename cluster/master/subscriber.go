@@ -14,7 +14,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// The operator event stream (contract, section 7): SUBSCRIBED with the state of the cluster, HEARTBEAT, then what changes. Beyond
+// The operator event stream (docs/behaviour.md#operator-api): SUBSCRIBED with the state of the cluster, HEARTBEAT, then what changes. Beyond
 // 1000 subscribers the oldest is closed.
 
 // subscriber is a client of the operator event stream.

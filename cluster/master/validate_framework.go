@@ -15,7 +15,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/schedulerpb"
 )
 
-// Checks of FrameworkInfo (contract, section 2, SUBSCRIBE): what fails here is an ERROR event on subscription and a 400 for
+// Checks of FrameworkInfo (docs/behaviour.md#scheduler-calls, SUBSCRIBE): what fails here is an ERROR event on subscription and a 400 for
 // UPDATE_FRAMEWORK. Texts are those of Mesos.
 
 // validateFramework checks a framework's description.

@@ -8,7 +8,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// Checks of every task, in the order of Mesos (contract, section 2): id, duplicate, agent, kill policy, completion time, check,
+// Checks of every task, in the order of Mesos (docs/behaviour.md#scheduler-calls): id, duplicate, agent, kill policy, completion time, check,
 // health check, resources, command, container, limits.
 
 func (x *acceptance) validateTask(t *mesospb.TaskInfo) error {

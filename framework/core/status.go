@@ -35,7 +35,7 @@ func (c *Core) status(s *mesospb.TaskStatus) {
 	c.call(acknowledgeCall(s))
 }
 
-// eventOf maps what Mesos reports to an event. The reason matters little: section 4 of the behaviour specification.
+// eventOf maps what Mesos reports to an event. The reason matters little: docs/behaviour.md#task-states.
 func eventOf(s *mesospb.TaskStatus) (Event, bool) {
 	switch s.GetState() {
 	case mesospb.TaskState_TASK_STAGING:

@@ -23,7 +23,7 @@
 //
 // # How it is decided
 //
-// The offers of one agent for one role are combined into a candidate, because an ACCEPT may join exactly these (behaviour section 2).
+// The offers of one agent for one role are combined into a candidate, because an ACCEPT may join exactly these (docs/behaviour.md#scheduler-calls).
 // Tasks are served in the order given. A candidate passes if the hard constraints hold with everything placed before, in
 // earlier cycles or this one, and if the resources are there: those reserved for the role first, nothing revocable without
 // being asked for. Of those that pass, the one with the highest total is taken: the Scorer's value (0 to 1), less the weights of

@@ -25,7 +25,7 @@ func (m *simMaster) reconcile(r *schedulerpb.Call_Reconcile) {
 	}
 }
 
-// answer is explicit reconciliation: section 5 of the behaviour specification, first match.
+// answer is explicit reconciliation: docs/behaviour.md#reconciliation, first match.
 func (m *simMaster) answer(id, agent string) {
 	const why = mesospb.TaskStatus_REASON_RECONCILIATION
 	if t := m.tasks[id]; t != nil {

@@ -98,3 +98,30 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 		t.Error("no links found: the test looks at nothing")
 	}
 }
+
+var (
+	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	behavior = regexp.MustCompile(`docs/behaviour\.md(#[a-z-]+(?:(?:, | and )#[a-z-]+)*)`)
+)
+
+// Comments name the section of docs/behaviour.md that the code follows.
+func TestCommentsNameSectionsOfTheBehaviourThatExist(t *testing.T) {
+	anchors := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(files(t, ".md")["docs/behaviour.md"], -1) {
+		anchors[strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
+	}
+	found := 0
+	for path, text := range files(t, ".go") {
+		for _, m := range behavior.FindAllStringSubmatch(text, -1) {
+			for _, anchor := range regexp.MustCompile("#[a-z-]+").FindAllString(m[1], -1) {
+				found++
+				if !anchors[anchor[1:]] {
+					t.Errorf("%s: docs/behaviour.md has no section %s", path, anchor)
+				}
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d references to docs/behaviour.md were found: is this test still right?", found)
+	}
+}

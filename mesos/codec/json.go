@@ -15,7 +15,7 @@ import (
 // bytes, and the decoders and encoders of protobuf do the rest.
 //
 // What it reads and writes is what Mesos does, which is not what protojson does: see the documentation
-// of package mesosjson, and section 9 of the behaviour specification.
+// of package mesosjson, and docs/behaviour.md#json.
 type jsonCodec struct{ defaults bool }
 
 func (jsonCodec) MediaType() string { return MediaTypeJSON }

@@ -32,5 +32,5 @@
 //   - Parse, Format, ParseAgentResources, ParseAttributes, HasAttribute: the notation of Mesos flags.
 //   - Pool, Finder, Quantities: the same without allocations, for loops over thousands of offers or agents.
 //
-// Rules follow sections 10 to 12 of the behaviour specification, which cites Mesos' src/common/resources.cpp.
+// Rules follow docs/behaviour.md#resources and #defaults (Mesos: src/common/resources.cpp).
 package resources

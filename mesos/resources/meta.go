@@ -138,7 +138,7 @@ const (
 	everything = withAllocation | withReservations
 )
 
-// sameMeta compares what makes two amounts the same kind of thing (behaviour section 10, "metadata equality").
+// sameMeta compares what makes two amounts the same kind of thing (docs/behaviour.md#arithmetic).
 // disk.volume says how a volume is used and is no part of it.
 func sameMeta(a, b *mesospb.Resource, what aspects) bool {
 	if a == b {

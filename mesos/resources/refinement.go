@@ -6,7 +6,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// The three ways to write reservations (behaviour section 10). The algebra of this package takes all of them;
+// The three ways to write reservations (docs/behaviour.md#resources). The algebra of this package takes all of them;
 // frameworks without the capability RESERVATION_REFINEMENT, and the endpoints, want one in particular.
 
 // Upgrade returns a copy of list in post-refinement format, the one in use between current masters, agents and frameworks:

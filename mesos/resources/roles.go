@@ -16,7 +16,7 @@ type RoleError struct {
 
 func (e *RoleError) Error() string { return fmt.Sprintf("invalid role %q: %s", e.Role, e.Reason) }
 
-// ValidateRole checks a role name: "*", or components separated by "/" (behaviour section 10). The error is a
+// ValidateRole checks a role name: "*", or components separated by "/" (docs/behaviour.md#resources). The error is a
 // *RoleError.
 func ValidateRole(role string) error {
 	if reason := roleProblem(role); reason != "" {

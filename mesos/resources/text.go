@@ -9,7 +9,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/mesospb"
 )
 
-// The notation of values that resources and attributes share (behaviour section 12; Mesos: src/common/values.cpp).
+// The notation of values that resources and attributes share (docs/behaviour.md#defaults; Mesos: src/common/values.cpp).
 
 // ParseError reports text that is not what --resources or --attributes take.
 type ParseError struct {

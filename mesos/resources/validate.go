@@ -47,7 +47,7 @@ func (p problem) at(i int, r *mesospb.Resource) *ValidationError {
 	return newValidationError(i, r, p.field, p.reason, nil)
 }
 
-// Validate checks each resource as a Mesos master does before it accepts them (behaviour section 10). All three reservation
+// Validate checks each resource as a Mesos master does before it accepts them (docs/behaviour.md#resources). All three reservation
 // formats are fine. The error is a *ValidationError naming resource and field.
 func Validate(list []*mesospb.Resource) error {
 	for i, r := range list {

@@ -42,7 +42,7 @@
 // different requests is always in order. Events about the same task (operation, executor, …) must
 // come in the recorded order. So must events that the master makes by itself, whatever they are
 // about. Only between events of different tasks or executors that come from agents is there no
-// order, as the behaviour contract says (FAILURE and UPDATE on the loss of an executor, updates of
+// order, as docs/behaviour.md#scheduler-events says (FAILURE and UPDATE on the loss of an executor, updates of
 // two tasks).
 //
 // # Offers

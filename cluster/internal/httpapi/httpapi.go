@@ -1,6 +1,6 @@
 // Package httpapi is what the HTTP endpoints of the embedded master and agents have in common:
 // which requests are taken, in which order they are checked, and how answers, errors and event
-// streams are written. It follows section 1 of the behaviour contract in docs/.
+// streams are written. It follows docs/behaviour.md#transport.
 package httpapi
 
 import (
