@@ -196,3 +196,21 @@ func TestResultsOfChecksAreKeptAndTold(t *testing.T) {
 		t.Errorf("after a restart: %+v", i.Task)
 	}
 }
+
+func TestAPodThatAnAgentRefusesTaskByTaskBacksOff(t *testing.T) {
+	s := sim.NewScript(t, core.Config{})
+	s.Register("fw")
+	task := `"command":{"cmd":"run"},"resources":{"cpus":1,"mem":64}}`
+	s.Submit(`{"name":"web","group":[{"name":"a",` + task + `,{"name":"b",` + task + `]}`)
+	n := refuseFor(s, time.Hour, func() {
+		for _, m := range s.Instance("web/0").Task.Members {
+			s.TaskStatus(m.ID, dropped, by(mesospb.TaskStatus_REASON_AGENT_DRAINING, "Task was received while agent was already draining"))
+		}
+	})
+	if n < 10 || n > 25 {
+		t.Errorf("%d launches in an hour", n)
+	}
+	if i := s.Instance("web/0"); !i.Failing() || i.Failures < n-1 {
+		t.Errorf("after %d launches: %d failures, last %q", n, i.Failures, i.LastFailure)
+	}
+}

@@ -25,9 +25,6 @@ func (c *Core) happen(a *appState, i *Instance, t *Task, e Event, s *mesospb.Tas
 		t.Changed = c.now
 		t.due, t.replace, t.asked = 0, 0, false
 	}
-	if e == SawRunning || e == SawStarting {
-		t.Began = true
-	}
 	if e == WantKill {
 		t.Doomed = true
 	}

@@ -77,6 +77,9 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 	}
 	t, detached := i.find(at.id)
 	health, check := t.Health, t.Check
+	// Some decisions go by what this one task of a pod has done, not by what its pod has come to.
+	t.Began = t.Began || e == SawRunning || e == SawStarting
+	refused := e == SawDropped
 	if at.member >= 0 {
 		m := &t.Members[at.member]
 		if !memberOver(m.Last) {
@@ -92,7 +95,7 @@ func (c *Core) report(id string, e Event, s *mesospb.TaskStatus) bool {
 	if detached && e == SawUnknown {
 		e = SawGone // nobody waits for it: enough is known to forget it
 	}
-	if s.GetReason() == mesospb.TaskStatus_REASON_AGENT_DRAINING && e != SawDropped { // one that is dropped was refused: that is no move
+	if s.GetReason() == mesospb.TaskStatus_REASON_AGENT_DRAINING && !refused { // one that is refused does not move
 		t.Doomed = true
 	}
 	why := t.why()
