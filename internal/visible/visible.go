@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -45,7 +46,9 @@ func escape(s string, keep func(rune) bool) string {
 }
 
 // Writer passes texts on, as Text makes them. Each Write has to be made of whole characters, as those of package fmt are.
+// Writes may be concurrent: each is passed on as one.
 type Writer struct {
+	mu      sync.Mutex
 	w       io.Writer
 	colours bool
 	filters []func(string) string
@@ -53,7 +56,7 @@ type Writer struct {
 
 // NewWriter returns a writer to w. With colours the sequences that only set colours are passed on. Filters change the texts before.
 func NewWriter(w io.Writer, colours bool, filters ...func(string) string) *Writer {
-	return &Writer{w, colours, filters}
+	return &Writer{w: w, colours: colours, filters: filters}
 }
 
 // Raw returns the writer behind a Writer, for what is meant to go through as it is, such as the output of a task; others are returned as they are.
@@ -75,6 +78,8 @@ func (v *Writer) Write(p []byte) (int, error) {
 	} else {
 		text = v.coloured(text)
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if _, err := io.WriteString(v.w, text); err != nil {
 		return 0, err
 	}
