@@ -40,7 +40,7 @@ type Cluster struct {
 
 	mu       sync.Mutex
 	seats    []*seat
-	election chan struct{} // closed, and made anew, when somebody else leads
+	election chan struct{} // closed, and made again, when somebody else leads
 	agents   []*Agent
 	made     int // agents ever made; names their work directories
 	started  bool

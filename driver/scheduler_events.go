@@ -169,7 +169,7 @@ func (d *MesosSchedulerDriver) failed(e *schedulerpb.Event_Failure) {
 func (d *MesosSchedulerDriver) send(call *schedulerpb.Call) {
 	d.core.background(func(ctx context.Context) {
 		if err := d.session.call(ctx, call); err != nil {
-			// An acknowledgement that is lost brings the update again, and every subscription of an aborted driver is muted anew.
+			// An acknowledgement that is lost brings the update again, and every subscription of an aborted driver is muted again.
 			level := slog.LevelWarn
 			if errors.Is(err, ErrDisconnected) {
 				level = slog.LevelDebug

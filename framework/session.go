@@ -129,7 +129,7 @@ func (t *term) sessionEnded(s *scheduler.Session, err error) {
 	case t.ctx.Err() != nil:
 	case err == nil, errors.Is(err, scheduler.ErrFrameworkRemoved):
 		t.session.forget()
-		// Torn down: by our own call, or while nobody was subscribed. The next session registers anew, if there is to be one.
+		// Torn down: by our own call, or while nobody was subscribed. The next session registers again, if there is to be one.
 		t.queue.push(core.TornDown{})
 	default:
 		t.end(err)

@@ -54,9 +54,9 @@ func (z *zooKeeper) Watch(ctx context.Context) iter.Seq2[Masters, error] {
 }
 
 // connection is a client of ZooKeeper that serves for one connection. The library would connect again by
-// itself, keep the session and set the watches anew, but nothing here needs the session, reading everything
-// anew is safer, and an ensemble that was set up anew would never be good enough for a client that has seen the
-// old one. (Setting watches anew is also where go-zookeeper 1.0.4 has a data race.)
+// itself, keep the session and set the watches again, but nothing here needs the session, reading everything
+// again is safer, and an ensemble that was set up again would never be good enough for a client that has seen the
+// old one. (Setting watches again is also where go-zookeeper 1.0.4 has a data race.)
 type connection struct {
 	*zk.Conn
 	lost  context.Context // ends when the connection is lost

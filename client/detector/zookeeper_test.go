@@ -242,7 +242,7 @@ func TestLostSessionIsReplaced(t *testing.T) {
 	seen := watch(t, detect(t, "zk://"+server.Addr+"/mesos", Config{SessionTimeout: time.Second}))
 	expect(t, seen, leads(5051))
 	server.Stop()
-	server.Wipe() // the ensemble is set up anew, and knows nothing of the session
+	server.Wipe() // the ensemble is set up again, and knows nothing of the session
 	server.Start()
 	expect(t, seen, "no master")
 	r = register(t, server.Addr)

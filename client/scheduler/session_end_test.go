@@ -118,7 +118,7 @@ func TestSessionGivesUpAfterSoManyAttempts(t *testing.T) {
 			if !errors.Is(err, ErrGaveUp) || !errors.Is(err, transport.ErrUnavailable) || asked != test.first {
 				t.Errorf("limit %d: %v after %d attempts, want %d", test.limit, err, asked, test.first)
 			}
-			// After a success the count starts anew, without the free first attempt.
+			// After a success the count starts again, without the free first attempt.
 			m.refuse, asked = nil, 0
 			s := play(t, &network, new(journal), limit)
 			stream := <-m.subscribes

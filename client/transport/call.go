@@ -288,7 +288,7 @@ func startTimer(timeout time.Duration, fire func()) *headerTimer {
 	return t
 }
 
-// putOff starts the wait anew.
+// putOff starts the wait again.
 func (t *headerTimer) putOff() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -38,7 +38,7 @@ type Config struct {
 	// ConnectTimeout bounds opening one connection; 0 means DefaultConnectTimeout, negative no bound.
 	ConnectTimeout time.Duration
 	// HeaderTimeout bounds the time from the start of an exchange, connecting included, to the header of the
-	// answer; every few kilobytes of a long message that are sent start it anew. 0 means DefaultHeaderTimeout,
+	// answer; every few kilobytes of a long message that are sent start it again. 0 means DefaultHeaderTimeout,
 	// negative no bound. It limits neither the body nor the life of a stream, and uploads not at all; those end
 	// with their contexts.
 	HeaderTimeout time.Duration

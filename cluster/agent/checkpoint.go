@@ -8,7 +8,7 @@ package agent
 //   - An agent that finds such a file reregisters under the old id with all of it. Executors do not outlive the process, in
 //     contrast to Mesos: as there, with executors that ended while their agent was away, live tasks are FAILED, EXECUTOR_TERMINATED,
 //     and no FAILURE is sent.
-//   - Dynamic reservations and volumes are made anew from the resources that the agent is now configured with. If these
+//   - Dynamic reservations and volumes are made again from the resources that the agent is now configured with. If these
 //     do not have room for them the agent does not start.
 //   - An agent that leaves for good (it unregisters, or its master removes or refuses it) leaves its resources behind, without its id: who
 //     starts there next joins as a new agent with the reservations and volumes. If it is refused when it comes back, it does that at

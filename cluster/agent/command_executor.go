@@ -81,7 +81,7 @@ func (x *commandExecutor) handle(event *executorpb.Event) {
 	}
 }
 
-// abort ends the executor of a command that cannot be meant. The agent settles the task.
+// abort ends the executor of an invalid command. The agent settles the task.
 func (x *commandExecutor) abort(task *mesospb.TaskInfo, env []string) {
 	c := x.e.container
 	c.onExit = func(process.Status) { x.agent.destroy(c) }

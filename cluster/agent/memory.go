@@ -50,7 +50,7 @@ func (a *Agent) measureMemory() {
 		}
 	}
 	if len(list) == 0 || a.closing {
-		return // the next start begins anew
+		return // the next start begins again
 	}
 	a.measuring = true
 	a.async(func() func() {

@@ -5,7 +5,7 @@ package agent
 //   - An agent without an id sends Register, one with an id Reregister with all that it knows,
 //     and again when no answer comes, after the registration backoff, doubling up to a minute.
 //   - A connection that breaks or a master that does not ping for PingWait makes the agent
-//     connect anew, at once and then after the backoff.
+//     connect again, at once and then after the backoff.
 //   - A Ping that says the master holds the agent disconnected makes it register again.
 //   - Once (re-)registered, the heads of all update streams are sent again.
 //   - An agent that is known from its checkpoint begins with Reregister.

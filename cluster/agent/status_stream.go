@@ -6,7 +6,7 @@ package agent
 //     is acknowledged with its uuid.
 //   - An unacknowledged head is sent again after 10 s, then after twice as long, up to 10 min. When
 //     the agent has registered again, or the framework is back, heads are sent at once and the
-//     wait begins anew.
+//     wait begins again.
 //   - A message says the latest state too, so that the master can free resources before the
 //     scheduler has caught up.
 //   - The acknowledgement of a terminal status ends the stream; the task is completed.

@@ -282,8 +282,8 @@ func (c *zkCandidate) enroll(cl *client, data []byte) (string, error) {
 	return strings.TrimPrefix(node, path+"/"), err
 }
 
-// watch tells who leads until the candidacy ends. It uses a new client for each connection: reading everything anew is
-// safer than watches that go-zookeeper sets anew, and it has a data race there.
+// watch tells who leads until the candidacy ends. It uses a new client for each connection: reading everything again is
+// safer than watches that go-zookeeper sets again, and it has a data race there.
 func (c *zkCandidate) watch() {
 	w := &zkWatch{zkCandidate: c}
 	defer func() {

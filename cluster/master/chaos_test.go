@@ -254,7 +254,7 @@ func (c *chaos) comeBack(msg link.Reregister) {
 	c.m.receive(l, msg)
 }
 
-// failOver makes the master lead anew. Some of the agents come back at once.
+// failOver makes the master lead again. Some of the agents come back at once.
 func (c *chaos) failOver() {
 	m := c.m
 	var back []link.Reregister

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// go test ./docs/migrate -update writes the code blocks anew.
+// go test ./docs/migrate -update writes the code blocks again.
 var update = flag.Bool("update", false, "write the code blocks of the pages from the examples")
 
 const root = "../.."

@@ -39,7 +39,7 @@ func run(ctx context.Context, master string, jobs int, command string, out io.Wr
 	batch.Instances = jobs
 	batch.Goal = app.GoalFinish // run until it succeeds
 	batch.Retry = &app.Retry{Time: app.Duration(100 * time.Millisecond), TotalRetries: &retries}
-	// Without a store: a batch that is interrupted begins anew.
+	// Without a store: a batch that is interrupted begins again.
 	f, err := framework.New(framework.Config{Name: "batch", Master: master, Apps: []*app.App{batch}})
 	if err != nil {
 		return err

@@ -219,7 +219,7 @@ func (c *Client) RestartInstance(ctx context.Context, name string, index int) (s
 	return c.command(ctx, http.MethodPost, instancePath(name, index)+"/restart", nil, nil)
 }
 
-// ReplaceInstance gives up on an instance where it is; it starts anew anywhere, without its volumes.
+// ReplaceInstance gives up on an instance where it is; it starts again anywhere, without its volumes.
 func (c *Client) ReplaceInstance(ctx context.Context, name string, index int) (string, error) {
 	return c.command(ctx, http.MethodPost, instancePath(name, index)+"/replace", nil, nil)
 }

@@ -29,7 +29,7 @@ type EventOptions struct {
 	Silence time.Duration
 }
 
-// GapError is yielded by Events where events are missing. What they told is in the state: read it anew.
+// GapError is yielded by Events where events are missing. What they told is in the state: read it again.
 type GapError struct {
 	After, Next uint64 // the events between these are missing
 }

@@ -80,7 +80,7 @@ func (a *App) Hash() string {
 	return hash(&b)
 }
 
-// TaskHash is a Hash of only what running tasks are made of: if it is equal, nothing has to be started anew to get from one version to another.
+// TaskHash is a Hash of only what running tasks are made of: if it is equal, nothing has to be started again to get from one version to another.
 func (a *App) TaskHash() string {
 	b := *a
 	b.Instances, b.Goal = 0, ""

@@ -249,7 +249,7 @@ func (c *Core) update(a *appState, in Submit, change app.Change, v *version) str
 	return text
 }
 
-// rearm sets timers anew that depend on policies.
+// rearm sets timers again that depend on policies.
 func (c *Core) rearm(a *appState) {
 	a.inst.all(func(i *Instance) bool {
 		if t := i.Live(); t != nil && !t.State.Reachable() {
@@ -364,7 +364,7 @@ func (c *Core) restartInstance(in RestartInstance) (string, error) {
 	return "starting", nil
 }
 
-// replace starts an instance anew, wherever. A task that can't be reached is left behind, to be killed when it comes back: the user says so.
+// replace starts an instance again, wherever. A task that can't be reached is left behind, to be killed when it comes back: the user says so.
 func (c *Core) replace(in Replace) (string, error) {
 	a, i, err := c.instance(in.App, in.Index)
 	if err != nil {

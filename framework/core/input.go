@@ -91,7 +91,7 @@ type RestartInstance struct {
 	Index int
 }
 
-// Replace gives up on an instance where it is: it starts anew on any agent, without its volumes, which are destroyed when their agent
+// Replace gives up on an instance where it is: it starts again on any agent, without its volumes, which are destroyed when their agent
 // is offered again. If it is unreachable, the old task is killed when it comes back.
 type Replace struct {
 	App   string

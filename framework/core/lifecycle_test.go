@@ -155,7 +155,7 @@ func TestUnreachableTasksWaitAsLongAsTheyShould(t *testing.T) {
 	unreachable := func() { s.TaskStatus(old, mesospb.TaskState_TASK_UNREACHABLE, sim.Answer) }
 	unreachable()
 	s.Pass(4 * time.Minute)
-	s.Crash() // the clock does not start anew
+	s.Crash() // the clock does not start again
 	s.Register("fw")
 	unreachable()
 	offerAll(s)

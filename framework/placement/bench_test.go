@@ -152,7 +152,7 @@ func manyRunning(list []*placement.Offer, pending []*placement.Task, n int) *pla
 	return p
 }
 
-// BenchmarkNaive is the reference of the tests, which looks at everything anew for each task, on the case of
+// BenchmarkNaive is the reference of the tests, which looks at everything again for each task, on the case of
 // BenchmarkPlace with 1000 offers and 200 tasks. It takes more than ten times as long for 10,000.
 func BenchmarkNaive(b *testing.B) {
 	list, pending := prepare(manyOffers(1000)), manyTasks(200, 10, 0.5)

@@ -10,7 +10,7 @@ import (
 	"github.com/mesokit/mesokit/mesos/resources"
 )
 
-// naive is the obvious way to do it: for each task, look at all agents and count all placed tasks anew. The placer is held
+// naive is the obvious way to do it: for each task, look at all agents and count all placed tasks again. The placer is held
 // against it in what can be placed where, and in speed.
 type naive struct {
 	offers []*placement.Offer

@@ -74,7 +74,7 @@ type Batch struct {
 	// seen is refused with ErrFenced; a greater one is remembered. 0 is for writers without election, and always passes.
 	Fence Token
 	// ResetFence makes Fence the greatest token even if it is smaller (or 0). It is for operators whose election service was set up
-	// anew and counts from the start again.
+	// again and counts from the start again.
 	ResetFence bool
 	// RaiseFence makes a token the greatest that is greater than all before, so that who leads is refused from now on, and whoever is elected next is
 	// not. It goes without Fence.

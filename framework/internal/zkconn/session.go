@@ -1,7 +1,7 @@
 // Package zkconn connects to ZooKeeper for the store and the election: sessions that last as long as one connection, a client
 // that opens a new one when the last was lost, and sessions that resume.
 //
-// go-zookeeper would connect again by itself, keep the session and set its watches anew; but setting watches anew has a data race
+// go-zookeeper would connect again by itself, keep the session and set its watches again; but setting watches again has a data race
 // (1.0.4), and a session that changes servers unseen is harder to reason about than one that ends.
 package zkconn
 

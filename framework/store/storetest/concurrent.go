@@ -184,7 +184,7 @@ func (s *suite) fences() {
 	// A refused check does not raise the fence.
 	s.refused(st, store.ErrConflict, store.Batch{Fence: 7, Ops: []store.Op{store.Check("a", 0)}})
 	s.commit(leader, put("a", "still 6"))
-	// The election service was set up anew.
+	// The election service was set up again.
 	if _, err := st.Commit(s.ctx, store.Batch{Fence: 2, ResetFence: true}); err != nil {
 		s.Fatal(err)
 	}

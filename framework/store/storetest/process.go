@@ -145,7 +145,7 @@ func (c *child) signal(sig os.Signal) {
 	}
 }
 
-// Crash kills processes that write, rounds times, in the middle of their commits, opens the store anew and holds it to all or nothing: every batch whose
+// Crash kills processes that write, rounds times, in the middle of their commits, opens the store again and holds it to all or nothing: every batch whose
 // commit returned is there, and no batch is there in part. target tells Child's function which store to open.
 func Crash(t *testing.T, target string, open Open, rounds int) {
 	for round := range rounds {

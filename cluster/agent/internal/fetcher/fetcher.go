@@ -67,7 +67,7 @@ const (
 type Fetcher struct {
 	// Client makes the requests; nil means http.DefaultClient.
 	Client *http.Client
-	// Cache keeps URIs that ask for it; nil fetches them anew each time.
+	// Cache keeps URIs that ask for it; nil fetches them again each time.
 	Cache *Cache
 	// MaxExtract is the most that one archive may unpack to, in bytes; 0 means maxRatio times its size, but at least minExtract.
 	MaxExtract int64
